@@ -1,0 +1,356 @@
+/*
+ * file.c: the life of one file operation, its errors, and the table of verbs.
+ *
+ * Every operation is one hop to libuv's pool, with the whole of open, work and close in it; reads
+ * the kernel can answer from its cache take none. A cancelled operation is taken out of the queue
+ * if it has not begun; otherwise it is let go and cleans up after itself.
+ */
+#include "file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct kind {
+    int err;
+    const char *name;
+};
+
+static const struct kind kinds[] = {
+    {ENOENT, "file.not_found"},     {EEXIST, "file.exists"},
+    {ENOTEMPTY, "file.not_empty"},  {EACCES, "file.permission"},
+    {EPERM, "file.permission"},     {EROFS, "file.permission"},
+    {EISDIR, "file.is_directory"},  {ENOTDIR, "file.not_directory"},
+    {ENOSPC, "file.no_space"},      {EDQUOT, "file.no_space"},
+    {EFBIG, "file.too_large"},      {EMFILE, "file.too_many_open"},
+    {ENFILE, "file.too_many_open"}, {EBUSY, "file.busy"},
+    {ETXTBSY, "file.busy"},         {EXDEV, "file.cross_device"},
+};
+
+static const char *kind_of(int err)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (kinds[i].err == err)
+            return kinds[i].name;
+    return "file.io";
+}
+
+const char *file_type_name(mode_t mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return "file";
+    case S_IFDIR:
+        return "directory";
+    case S_IFLNK:
+        return "link";
+    case S_IFIFO:
+        return "fifo";
+    case S_IFSOCK:
+        return "socket";
+    case S_IFCHR:
+        return "char_device";
+    case S_IFBLK:
+        return "block_device";
+    default:
+        return "unknown";
+    }
+}
+
+struct file_state *file_state(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+const char *file_path(lua_State *L, int arg)
+{
+    size_t len;
+    const char *path = luaL_checklstring(L, arg, &len);
+    if (memchr(path, 0, len))
+        tusk_fail(L, "argument", "a path cannot contain a zero byte");
+    return path;
+}
+
+void file_stream_unref(struct file_stream *s)
+{
+    if (--s->refs)
+        return;
+    if (s->fd >= 0)
+        close(s->fd);
+    free(s);
+}
+
+static void job_free(struct file_job *job)
+{
+    if (!job)
+        return;
+    if (job->fd >= 0)
+        close(job->fd);
+    if (job->stream)
+        file_stream_unref(job->stream);
+    free(job->data);
+    free(job->index);
+    free(job);
+}
+
+/* Frees what an operation left behind when it raised half-way. */
+static void state_tidy(struct file_state *st)
+{
+    job_free(st->held);
+    st->held = NULL;
+    if (st->fd >= 0)
+        close(st->fd);
+    st->fd = -1;
+}
+
+static int state_gc(lua_State *L)
+{
+    struct file_state *st = lua_touserdata(L, 1);
+    state_tidy(st);
+    free(st->scratch);
+    st->scratch = NULL;
+    return 0;
+}
+
+/* A control byte in a path must not break the line of a message. */
+static const char *push_shown(lua_State *L, const char *path)
+{
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (; *path; path++)
+        luaL_addchar(&b, (unsigned char)*path < 0x20 || *path == 0x7f ? '?' : *path);
+    luaL_pushresult(&b);
+    return lua_tostring(L, -1);
+}
+
+static const char *push_subject(lua_State *L, const struct file_job *job)
+{
+    const char *path = push_shown(L, job->path);
+    if (!job->to)
+        return lua_pushfstring(L, "cannot %s \"%s\"", job->verb->doing, path);
+    const char *to = push_shown(L, job->to);
+    return lua_pushfstring(L, "cannot %s \"%s\" to \"%s\"", job->verb->doing, path, to);
+}
+
+static void set_string(lua_State *L, const char *key, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, key);
+}
+
+static void push_errno(lua_State *L, const char *subject, int err)
+{
+    char name[32], text[128];
+    uv_err_name_r(-err, name, sizeof name);
+    uv_strerror_r(-err, text, sizeof text);
+    tusk_error(L, kind_of(err), "%s: %s (%s)", subject, text, name);
+    set_string(L, "errno", name);
+}
+
+/* Raises the failure of a job; its memory is the state's by now. */
+int file_fail(lua_State *L, struct file_job *job)
+{
+    const char *subject = push_subject(L, job);
+    if (job->fault == FAULT_TYPE)
+        tusk_error(L, "file.type", "%s: it is a %s (special = true allows that)", subject,
+                   file_type_name(job->found));
+    else if (job->fault == FAULT_LARGE)
+        tusk_error(L, "file.too_large", "%s: larger than %f bytes", subject, (double)job->max);
+    else
+        push_errno(L, subject, job->err);
+    set_string(L, "path", job->path);
+    if (job->to)
+        set_string(L, "to", job->to);
+    if (job->done) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "sent");
+    }
+    return lua_error(L);
+}
+
+static int wait_finish(lua_State *L, struct tusk_wait *w)
+{
+    struct file_wait *fw = (struct file_wait *)w;
+    struct file_job *job = fw->job;
+    if (!job)
+        return tusk_fail_cancelled(L, fw->sent);
+    struct file_state *st = job->state;
+    state_tidy(st);
+    st->held = job;
+    fw->job = NULL;
+    int n = job->err || job->fault ? file_fail(L, job) : job->verb->push(L, job);
+    state_tidy(st);
+    return n;
+}
+
+static void wait_cancel(struct tusk_wait *w)
+{
+    struct file_wait *fw = (struct file_wait *)w;
+    struct file_job *job = fw->job;
+    atomic_store(&job->abandoned, 1);
+    int begun = uv_cancel((uv_req_t *)&job->req) != 0;
+    job->wait = NULL;
+    fw->job = NULL;
+    fw->sent = begun && job->verb->writes;
+    if (fw->sent)
+        tusk_wake(w);
+    else
+        tusk_drop(w);
+}
+
+static const struct tusk_wait_ops wait_ops = {wait_finish, wait_cancel};
+
+static void job_run(uv_work_t *req)
+{
+    struct file_job *job = req->data;
+    job->verb->run(job);
+}
+
+static void job_done(uv_work_t *req, int status)
+{
+    struct file_job *job = req->data;
+    if (job->stream)
+        job->stream->busy = 0;
+    if (!job->wait) {
+        job_free(job);
+        return;
+    }
+    assert(status == 0); // only wait_cancel takes work out of the queue
+    (void)status;
+    tusk_wake(&job->wait->base);
+}
+
+/* A job with its record pushed; it belongs to the state until file_start, so raising loses nothing.
+ */
+struct file_job *file_job_new(lua_State *L, const struct file_verb *verb, const char *path,
+                              const char *to)
+{
+    struct file_state *st = file_state(L);
+    struct file_wait *fw = tusk_wait_new(L, sizeof *fw, &wait_ops);
+    size_t a = strlen(path) + 1, b = to ? strlen(to) + 1 : 0;
+    struct file_job *job = calloc(1, sizeof *job + a + b);
+    if (!job)
+        luaL_error(L, "not enough memory");
+    job->verb = verb;
+    job->state = st;
+    job->wait = fw;
+    job->fd = st->fd;
+    st->fd = -1;
+    job->mode = -1;
+    job->path = memcpy(job + 1, path, a);
+    if (to)
+        job->to = memcpy(job->path + a, to, b);
+    job_free(st->held);
+    st->held = job;
+    fw->job = job;
+    return job;
+}
+
+void *file_alloc(lua_State *L, struct file_job *job, size_t size)
+{
+    job->data = malloc(size ? size : 1);
+    if (!job->data)
+        luaL_error(L, "not enough memory");
+    return job->data;
+}
+
+int file_start(lua_State *L, struct file_job *job)
+{
+    job->state->held = NULL;
+    job->req.data = job;
+    int r = uv_queue_work(tusk_loop(L), &job->req, job_run, job_done);
+    assert(r == 0);
+    (void)r;
+    return tusk_park(L, &job->wait->base);
+}
+
+int file_accept(struct file_job *job, int fd, struct stat *st)
+{
+    if (fstat(fd, st) < 0) {
+        job->err = errno;
+        return 0;
+    }
+    if (S_ISDIR(st->st_mode)) {
+        job->err = EISDIR;
+        return 0;
+    }
+    if (!S_ISREG(st->st_mode) && !job->special) {
+        job->fault = FAULT_TYPE;
+        job->found = st->st_mode;
+        return 0;
+    }
+    return 1;
+}
+
+void file_open_failed(struct file_job *job)
+{
+    struct stat st;
+    job->err = errno;
+    if (job->err == ENXIO && !job->special && stat(job->path, &st) == 0) {
+        job->fault = FAULT_TYPE;
+        job->found = st.st_mode;
+    }
+}
+
+int file_wait_ready(struct file_job *job, int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    while (!atomic_load(&job->abandoned))
+        if (poll(&p, 1, 20) != 0)
+            return 1;
+    return 0;
+}
+
+int file_open_cached(const char *path, uint64_t flags)
+{
+    struct open_how how = {.flags = flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                           .resolve = RESOLVE_CACHED};
+    if (flags & O_PATH)
+        how.flags = flags | O_CLOEXEC;
+    return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+}
+
+static const luaL_Reg verbs[] = {
+    {"read", op_read},
+    {"open", op_open},
+    {"chunk", op_chunk},
+    {"close", op_close},
+    {"write", op_write},
+    {"write_atomic", op_write_atomic},
+    {"read_dir", op_read_dir},
+    {"mkdir", op_mkdir},
+    {"remove", op_remove},
+    {"metadata", op_metadata},
+    {"exists", op_exists},
+    {"rename", op_rename},
+    {NULL, NULL},
+};
+
+TUSK_LUA_EXPORT int luaopen_tusk_binding_file(lua_State *L);
+
+int luaopen_tusk_binding_file(lua_State *L)
+{
+    lua_newtable(L);
+    struct file_state *st = lua_newuserdata(L, sizeof *st);
+    memset(st, 0, sizeof *st);
+    st->fd = -1;
+    lua_newtable(L);
+    lua_pushcfunction(L, state_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2); // verbs, state
+    st->scratch = malloc(FILE_INLINE + 1);
+    if (!st->scratch)
+        return luaL_error(L, "not enough memory");
+    luaL_newmetatable(L, FILE_STREAM);
+    lua_pushcfunction(L, op_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+    luaL_setfuncs(L, verbs, 1);
+    return 1;
+}

@@ -1,0 +1,114 @@
+/*
+ * file.h: what the files of the file binding share.
+ *
+ * One operation is one struct file_job: plain memory, run once on libuv's pool, freed by whoever
+ * is last: `finish` when somebody still waits, the pool's completion when the waiter was cancelled.
+ */
+#ifndef TUSK_FILE_H
+#define TUSK_FILE_H 1
+
+#include "tusk_lua.h"
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct file_job;
+
+/* What a verb is: its name in messages, its two halves, and whether it changes anything. */
+struct file_verb {
+    const char *doing;                 /* "cannot <doing> \"path\"" */
+    void (*run)(struct file_job *job); /* pool thread; sets err or fault on failure */
+    int (*push)(lua_State *L,
+                struct file_job *job); /* task; pushes results, returns their number */
+    uint8_t writes;                    /* a cancel after the start leaves the outcome unknown */
+};
+
+/* Failures that are not an errno. */
+enum file_fault { FAULT_NONE, FAULT_TYPE, FAULT_LARGE };
+
+/* Per host: an upvalue of every verb. */
+struct file_state {
+    char *scratch;         /* FILE_INLINE + 1 bytes for answers had without a hop */
+    struct file_job *held; /* being pushed; freed by the next if pushing raised */
+    int fd;                /* opened inline, waiting for its job; -1: none */
+};
+
+/* An open file read in pieces. Loop thread only; a job in flight owns a reference. */
+struct file_stream {
+    int fd, refs;
+    uint8_t busy, regular;
+    off_t offset;
+    char path[];
+};
+
+struct file_job {
+    uv_work_t req;
+    const struct file_verb *verb;
+    struct file_state *state; /* valid only while wait is */
+    struct file_wait *wait;   /* NULL: nobody waits any more */
+    atomic_int abandoned;     /* stop at the next safe point */
+    int err;                  /* errno of the failure */
+    enum file_fault fault;
+    int fd;       /* owned; -1: none */
+    int flag;     /* the verb's own switch */
+    int special;  /* devices, FIFOs and sockets are wanted */
+    int mode;     /* permission bits for what is made; -1: the usual ones */
+    int done;     /* it took effect before it failed */
+    mode_t found; /* st_mode behind FAULT_TYPE */
+    size_t max;   /* most bytes to read */
+    char *data;   /* owned: bytes read, or a copy of those to write */
+    size_t len;
+    size_t *index; /* owned: where each entry of data begins */
+    size_t count;
+    struct statx st;
+    struct file_stream *stream;
+    char *path, *to; /* inside this allocation; to: NULL if the verb has one path */
+};
+
+struct file_wait {
+    struct tusk_wait base;
+    struct file_job *job;
+    int sent;
+};
+
+/* Answers up to this many bytes are read on the loop thread when the kernel has them. */
+enum { FILE_INLINE = 256 * 1024 };
+
+/* file.c: argument checks (raise kind "argument"), the life of a job, errors. */
+struct file_state *file_state(lua_State *L);
+const char *file_path(lua_State *L, int arg);
+struct file_job *file_job_new(lua_State *L, const struct file_verb *verb, const char *path,
+                              const char *to);
+void *file_alloc(lua_State *L, struct file_job *job, size_t size);
+int file_start(lua_State *L, struct file_job *job);
+int file_fail(lua_State *L, struct file_job *job);
+const char *file_type_name(mode_t mode);
+/* True when the object behind fd may be used as a plain file; otherwise sets the job's failure. */
+int file_accept(struct file_job *job, int fd, struct stat *st);
+/* After open failed with ENXIO: a FIFO or socket nobody asked for is a matter of type. */
+void file_open_failed(struct file_job *job);
+/* Waits for fd in short slices; 0 when the job was abandoned meanwhile. */
+int file_wait_ready(struct file_job *job, int fd, short events);
+/* openat2 that fails rather than blocks; -1 when the answer is not in the kernel's cache. */
+int file_open_cached(const char *path, uint64_t flags);
+void file_stream_unref(struct file_stream *s);
+
+/* Name of the metatable of open files. */
+#define FILE_STREAM "tusk.file.stream"
+
+/* One function for each raw verb; upvalue 1 is the state. */
+int op_read(lua_State *L);
+int op_open(lua_State *L);
+int op_chunk(lua_State *L);
+int op_close(lua_State *L);
+int op_write(lua_State *L);
+int op_write_atomic(lua_State *L);
+int op_read_dir(lua_State *L);
+int op_mkdir(lua_State *L);
+int op_remove(lua_State *L);
+int op_metadata(lua_State *L);
+int op_exists(lua_State *L);
+int op_rename(lua_State *L);
+
+#endif

@@ -1,0 +1,200 @@
+/*
+ * file_atomic.c: a file is the old one or the new one, never a mixture and never half of one.
+ *
+ * A temporary file beside the target is written, synced and renamed over it, then the folder is
+ * synced. All steps go through one descriptor of the folder, so that moving it changes nothing.
+ */
+#include "file_put.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { LINKS_MAX = 40, TRIES_MAX = 100, SLICE = 8 * 1024 * 1024, DECORATION = 19 };
+
+struct swap {
+    struct file_job *job;
+    char path[PATH_MAX]; /* the target, links followed */
+    const char *name;    /* its last part */
+    char temp[NAME_MAX + 1];
+    int dir, can_sync;
+    int exists;
+    struct stat old;
+};
+
+static int fail_with(struct swap *s, int err)
+{
+    s->job->err = err;
+    return 0;
+}
+
+/* path becomes what the link at path points to. */
+static int follow_link(char path[PATH_MAX])
+{
+    char to[PATH_MAX];
+    ssize_t n = readlink(path, to, sizeof to);
+    if (n < 0)
+        return errno;
+    if (n == (ssize_t)sizeof to)
+        return ENAMETOOLONG;
+    char *slash = to[0] == '/' ? NULL : strrchr(path, '/');
+    size_t keep = slash ? (size_t)(slash + 1 - path) : 0;
+    if (keep + (size_t)n >= PATH_MAX)
+        return ENAMETOOLONG;
+    memcpy(path + keep, to, (size_t)n);
+    path[keep + (size_t)n] = 0;
+    return 0;
+}
+
+/* Finds the file to replace, through links, also dangling ones. */
+static int find_target(struct swap *s)
+{
+    if (strlen(s->job->path) >= sizeof s->path)
+        return fail_with(s, ENAMETOOLONG);
+    strcpy(s->path, s->job->path);
+    for (int links = 0; links < LINKS_MAX; links++) {
+        if (lstat(s->path, &s->old) < 0)
+            return errno == ENOENT ? 1 : fail_with(s, errno);
+        if (!S_ISLNK(s->old.st_mode)) {
+            s->exists = 1;
+            return 1;
+        }
+        int err = follow_link(s->path);
+        if (err)
+            return fail_with(s, err);
+    }
+    return fail_with(s, ELOOP);
+}
+
+static int check_target(struct swap *s)
+{
+    if (!s->exists)
+        return 1;
+    if (S_ISDIR(s->old.st_mode))
+        return fail_with(s, EISDIR);
+    if (S_ISREG(s->old.st_mode))
+        return 1;
+    s->job->fault = FAULT_TYPE;
+    s->job->found = s->old.st_mode;
+    return 0;
+}
+
+/* A folder that may be entered but not listed cannot be synced; it can be written to. */
+static int open_folder(struct swap *s)
+{
+    char *slash = strrchr(s->path, '/');
+    s->name = slash ? slash + 1 : s->path;
+    if (!*s->name)
+        return fail_with(s, s->path[0] ? EISDIR : ENOENT);
+    char folder[PATH_MAX] = ".";
+    if (slash)
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - s->path + 1), s->path);
+    s->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    s->can_sync = s->dir >= 0;
+    if (s->dir < 0 && errno == EACCES)
+        s->dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return s->dir >= 0 ? 1 : fail_with(s, errno);
+}
+
+static int temp_mode(const struct swap *s)
+{
+    if (s->exists)
+        return 0600; // until the target's own mode is put on it
+    return s->job->mode < 0 ? 0666 : s->job->mode;
+}
+
+static int open_temp(struct swap *s)
+{
+    int room = NAME_MAX - DECORATION, fd = -1;
+    for (int i = 0; i < TRIES_MAX && fd < 0; i++) {
+        unsigned tag = 0;
+        if (getrandom(&tag, sizeof tag, 0) != (ssize_t)sizeof tag)
+            return fail_with(s, EIO), -1;
+        snprintf(s->temp, sizeof s->temp, ".%.*s.tusk-%08x.tmp", room, s->name, tag);
+        fd = openat(s->dir, s->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                    temp_mode(s));
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    if (fd < 0)
+        fail_with(s, errno);
+    return fd;
+}
+
+/* The new file has the old one's mode and, where that is allowed, its owner. */
+static int keep_mode(struct swap *s, int fd)
+{
+    int mode = s->job->mode;
+    if (s->exists) {
+        int same = s->old.st_uid == geteuid() && s->old.st_gid == getegid();
+        same = same || fchown(fd, s->old.st_uid, s->old.st_gid) == 0;
+        if (mode < 0)
+            mode = s->old.st_mode & (same ? 07777 : 0777);
+    }
+    return mode < 0 || fchmod(fd, (mode_t)mode) == 0;
+}
+
+static int fill(struct swap *s, int fd)
+{
+    int ok = file_put(s->job, fd, SLICE) == 0 && keep_mode(s, fd) && fsync(fd) == 0;
+    int err = errno;
+    if (close(fd) < 0 && errno != EINTR && ok) {
+        ok = 0;
+        err = errno;
+    }
+    return ok ? 1 : fail_with(s, err);
+}
+
+/* From here on the new content is in place; what a failed sync leaves open is whether it stays. */
+static void sync_folder(struct swap *s)
+{
+    if (!s->can_sync || fsync(s->dir) == 0 || errno == EINVAL || errno == EROFS)
+        return;
+    s->job->err = errno;
+    s->job->done = 1;
+}
+
+static void replace(struct swap *s)
+{
+    int fd = open_temp(s);
+    if (fd < 0)
+        return;
+    if (fill(s, fd) && atomic_load(&s->job->abandoned))
+        fail_with(s, ECANCELED);
+    if (!s->job->err && renameat(s->dir, s->temp, s->dir, s->name) < 0)
+        fail_with(s, errno);
+    if (s->job->err)
+        unlinkat(s->dir, s->temp, 0);
+    else
+        sync_folder(s);
+}
+
+static void atomic_run(struct file_job *job)
+{
+    struct swap *s = calloc(1, sizeof *s);
+    if (!s) {
+        job->err = ENOMEM;
+        return;
+    }
+    s->job = job;
+    s->dir = -1;
+    if (find_target(s) && check_target(s) && open_folder(s))
+        replace(s);
+    if (s->dir >= 0)
+        close(s->dir);
+    free(s);
+}
+
+static const struct file_verb verb_atomic = {"write", atomic_run, file_pushed_true, 1};
+
+/* write_atomic(path, data, mode or nil) -> true */
+int op_write_atomic(lua_State *L)
+{
+    lua_settop(L, 3);
+    return file_start(L, file_put_job(L, &verb_atomic));
+}

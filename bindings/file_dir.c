@@ -1,0 +1,201 @@
+/* file_dir.c: listing, making and removing folders. */
+#include "file_put.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A folder of more entries than this is not listed at once. */
+enum { ENTRIES_MAX = 1000000 };
+
+/* Listing: data holds, for each entry, a byte of type and its name, zero-terminated. */
+
+struct listing {
+    struct file_job *job;
+    size_t cap, index_cap;
+};
+
+static int grow(void **p, size_t *cap, size_t need, size_t unit)
+{
+    if (need <= *cap)
+        return 1;
+    size_t want = *cap * 2 > need ? *cap * 2 : need + 1024;
+    void *q = realloc(*p, want * unit);
+    if (!q)
+        return 0;
+    *p = q;
+    *cap = want;
+    return 1;
+}
+
+static char entry_type(int dir, const struct dirent *e)
+{
+    if (e->d_type != DT_UNKNOWN)
+        return (char)e->d_type;
+    struct stat st;
+    if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return DT_UNKNOWN;
+    return (char)IFTODT(st.st_mode);
+}
+
+static int listing_add(struct listing *l, char type, const char *name)
+{
+    struct file_job *job = l->job;
+    size_t len = strlen(name) + 2;
+    if (job->count == job->max) {
+        job->err = EFBIG;
+        return 0;
+    }
+    if (!grow((void **)&job->data, &l->cap, job->len + len, 1) ||
+        !grow((void **)&job->index, &l->index_cap, job->count + 1, sizeof *job->index)) {
+        job->err = ENOMEM;
+        return 0;
+    }
+    job->index[job->count++] = job->len;
+    job->data[job->len] = type;
+    memcpy(job->data + job->len + 1, name, len - 1);
+    job->len += len;
+    return 1;
+}
+
+static int is_dots(const char *name)
+{
+    return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
+static int by_name(const void *a, const void *b, void *data)
+{
+    const char *base = data;
+    return strcmp(base + *(const size_t *)a + 1, base + *(const size_t *)b + 1);
+}
+
+static DIR *folder_open(int at, const char *path, int flags)
+{
+    int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK | flags);
+    if (fd < 0)
+        return NULL;
+    DIR *dir = fdopendir(fd);
+    if (!dir)
+        close(fd);
+    return dir;
+}
+
+static void list_run(struct file_job *job)
+{
+    struct listing l = {.job = job};
+    DIR *dir = folder_open(AT_FDCWD, job->path, 0);
+    if (!dir) {
+        job->err = errno;
+        return;
+    }
+    struct dirent *e;
+    while ((errno = 0, e = readdir(dir)) && !atomic_load(&job->abandoned))
+        if (!is_dots(e->d_name) && !listing_add(&l, entry_type(dirfd(dir), e), e->d_name))
+            break;
+    if (!e && errno)
+        job->err = errno;
+    closedir(dir);
+    if (!job->err && job->count)
+        qsort_r(job->index, job->count, sizeof *job->index, by_name, job->data);
+}
+
+static void push_entry(lua_State *L, const char *folder, const char *entry)
+{
+    const char *join = folder[strlen(folder) - 1] == '/' ? "" : "/";
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, entry + 1);
+    lua_setfield(L, -2, "name");
+    lua_pushfstring(L, "%s%s%s", folder, join, entry + 1);
+    lua_setfield(L, -2, "path");
+    lua_pushstring(L, file_type_name(DTTOIF((unsigned char)entry[0])));
+    lua_setfield(L, -2, "type");
+}
+
+static int list_push(lua_State *L, struct file_job *job)
+{
+    lua_createtable(L, (int)job->count, 0);
+    for (size_t i = 0; i < job->count; i++) {
+        push_entry(L, job->path, job->data + job->index[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    return 1;
+}
+
+static const struct file_verb verb_list = {"list", list_run, list_push, 0};
+
+/* read_dir(path) -> list of {name, path, type} */
+int op_read_dir(lua_State *L)
+{
+    struct file_job *job = file_job_new(L, &verb_list, file_path(L, 1), NULL);
+    job->max = ENTRIES_MAX;
+    return file_start(L, job);
+}
+
+/* Making. len: it was made now. */
+
+static int is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int make_one(struct file_job *job, int parents)
+{
+    if (mkdir(job->path, job->mode < 0 ? 0777 : (mode_t)job->mode) == 0) {
+        job->len = 1;
+        return 1;
+    }
+    int err = errno;
+    if (parents && err == EEXIST && is_folder(job->path))
+        return 1;
+    errno = err;
+    return 0;
+}
+
+static int make_parents(char *path)
+{
+    for (char *p = path + 1; *p; p++) {
+        if (*p != '/' || p[-1] == '/')
+            continue;
+        *p = 0;
+        int r = mkdir(path, 0777), err = errno;
+        int there = r == 0 || is_folder(path);
+        *p = '/';
+        if (!there) {
+            errno = err == EEXIST ? ENOTDIR : err;
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void mkdir_run(struct file_job *job)
+{
+    if (make_one(job, job->flag))
+        return;
+    int retry = job->flag && errno == ENOENT && *job->path;
+    if (!retry || !make_parents(job->path) || !make_one(job, 1))
+        job->err = errno;
+}
+
+static int made_push(lua_State *L, struct file_job *job)
+{
+    lua_pushboolean(L, job->len != 0);
+    return 1;
+}
+
+static const struct file_verb verb_mkdir = {"make", mkdir_run, made_push, 1};
+
+/* mkdir(path, parents, mode or nil) -> true: made; false: it was there (parents only) */
+int op_mkdir(lua_State *L)
+{
+    const char *path = file_path(L, 1);
+    int parents = lua_toboolean(L, 2), mode = (int)luaL_optinteger(L, 3, -1);
+    struct file_job *job = file_job_new(L, &verb_mkdir, path, NULL);
+    job->flag = parents;
+    job->mode = mode;
+    return file_start(L, job);
+}

@@ -1,0 +1,85 @@
+-- lines.lua: lines out of chunks. Only "\n" ends a line; a last line without one counts.
+
+local errors = require "tusk.errors"
+
+local find, sub, concat = string.find, string.sub, table.concat
+
+local Lines = { __name = "lines" }
+Lines.__index = Lines
+
+local function too_long(self)
+  self:close()
+  errors.raise("file.too_large", ("line %d of \"%s\" is longer than %d bytes")
+    :format(self.number + 1, self.name, self.max), { path = self.name, line = self.number + 1 })
+end
+
+--- An iterator over the lines of what read() returns until nil.
+---@param read fun(): string|nil
+---@param close fun()
+---@param name string what to call the source in messages
+---@param max integer the most bytes of one line
+function Lines.new(read, close, name, max)
+  return setmetatable({
+    read = read, on_close = close, name = name, max = max,
+    buffer = "", at = 1, number = 0, parts = {}, held = 0,
+  }, Lines)
+end
+
+--- Ends the iteration and gives back the file. Again: no effect.
+function Lines:close()
+  if self.read then
+    self.read = nil
+    self.on_close()
+  end
+end
+
+local function counted(self, line)
+  if #line > self.max then too_long(self) end
+  self.number = self.number + 1
+  return line
+end
+
+local function keep(self, piece)
+  self.parts[#self.parts + 1] = piece
+  self.held = self.held + #piece
+  if self.held > self.max then too_long(self) end
+end
+
+local function joined(self)
+  local line = concat(self.parts)
+  self.parts, self.held = {}, 0
+  return line
+end
+
+-- What is left of the buffer begins a line that goes on in the chunks to come. A read that raises
+-- (cancelled, say) loses nothing: what was held stays held.
+local function across(self)
+  local rest = sub(self.buffer, self.at)
+  self.buffer, self.at = "", 1
+  while true do
+    keep(self, rest)
+    local chunk = self.read()
+    if not chunk then
+      self:close()
+      local any = self.held > 0
+      return any and counted(self, joined(self)) or nil
+    end
+    local stop = find(chunk, "\n", 1, true)
+    if stop then
+      self.buffer, self.at = chunk, stop + 1
+      return counted(self, joined(self) .. sub(chunk, 1, stop - 1))
+    end
+    rest = chunk
+  end
+end
+
+function Lines:__call()
+  if not self.read then return nil end
+  local at = self.at
+  local stop = find(self.buffer, "\n", at, true)
+  if not stop then return across(self) end
+  self.at = stop + 1
+  return counted(self, sub(self.buffer, at, stop - 1))
+end
+
+return Lines
