@@ -1,0 +1,185 @@
+/* host.h: what the files of host/ share. One struct tusk holds everything; nothing is static. */
+#ifndef HOST_H
+#define HOST_H 1
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "tusk.h"
+#include "tusk_lua.h"
+
+enum task_state { TASK_RUNNING, TASK_READY, TASK_PARKED, TASK_JOINING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
+
+/* Why a scope is cancelled; 0 is not at all. OUTER: an enclosing scope was. */
+enum cancel_reason { CANCEL_NONE, CANCEL_ASKED, CANCEL_SIBLING, CANCEL_TIMEOUT, CANCEL_SHUTDOWN, CANCEL_OUTER };
+
+/* What a scope does when a child nobody awaits fails: fail itself, keep the error, or report it. */
+enum on_error { ON_ERROR_FAIL, ON_ERROR_COLLECT, ON_ERROR_LOG };
+
+struct queue { /* tasks standing in line, first in first out */
+    struct task *head, *tail;
+};
+
+struct timer { /* an entry of the heap; slot 0: not armed */
+    uint32_t slot;
+    uint8_t of_scope;
+};
+
+struct scope {
+    struct scope *parent, *child, *next, *prev;
+    struct task *task; /* runs the body; NULL for the root */
+    uint32_t live;     /* children not ended: tasks' own scopes and nested scopes */
+    int errors;        /* registry reference of the list of failures, or 0 */
+    uint8_t reason;    /* enum cancel_reason */
+    uint8_t is_task, shielded, joining, on_error;
+    uint8_t delivered; /* somebody inside has been told that it is cancelled */
+};
+
+/* What Lua holds of a task, and all that outlives it. Results that are not plain numbers: its environment. */
+struct handle {
+    struct task *task; /* NULL once it has ended */
+    double number;
+    uint32_t magic, id;
+    int line; /* of the spawn */
+    uint8_t state, kept, observed;
+};
+
+struct task { /* from slabs, paired with its coroutine for life and recycled with it */
+    struct scope own;
+    struct handle *handle;
+    lua_State *co;
+    struct scope *scope;    /* innermost */
+    struct task *next;      /* in the ready queue, or among the recycled */
+    struct tusk_wait *wait; /* the record it is parked on, if it is a binding's */
+    struct queue *queue;    /* the line it stands in, if any */
+    struct task *after, *before;
+    struct queue awaiters;
+    struct timer timer;
+    uint64_t since; /* when it parked, on the host's clock */
+    int co_ref;
+    int nargs;           /* what the next resume passes, already on its stack */
+    uint8_t state, held; /* held: its failure waits for an await */
+    uint8_t interrupted; /* woken by cancellation out of a wait of the host's own */
+    uint8_t body_first;  /* its body failed before any of its children did */
+    uint8_t ok;
+};
+
+struct explicit_scope { /* userdata: a scope opened inside a task */
+    struct scope scope;
+    struct timer timer;
+    uint32_t magic;
+    uint64_t deadline;
+};
+
+struct heap_entry {
+    uint64_t due, order;
+    struct timer *timer;
+};
+
+/* Lua values the host uses, by registry reference; lua/tusk/core.lua gives them by `kernel.use`. */
+enum callback {
+    CALL_ERROR,     /* (kind, message) -> error */
+    CALL_CANCELLED, /* (sent) -> error */
+    CALL_REFUSE,    /* (in a task?, resumers in the way): raises */
+    CALL_HANDLER,   /* the message handler of every task */
+    CALL_OUTCOME,   /* (handle, ok, reason, failures, body first?, values...) -> state, error */
+    CALL_FAILED,    /* (handle): raises why it did not end well */
+    CALL_UNHANDLED, /* (error, handle): a child of a supervisor failed */
+    CALL_DEADLOCK,  /* (): nothing can ever wake any task */
+    CALL_XPCALL,    /* Lua's own xpcall */
+    TASK_META,      /* the metatable of handles */
+    CALL_COUNT
+};
+
+struct tusk {
+    lua_State *L;
+    uv_loop_t loop;
+    uv_timer_t alarm;
+    uv_async_t async;
+    lua_Alloc alloc; /* LuaJIT's own, wrapped to find the host from any lua_State */
+    void *alloc_ud;
+    size_t bytes;
+    tusk_config config;
+
+    struct task *current;
+    struct task *ready_head, *ready_tail;
+    struct task *spare; /* recycled */
+    struct slab *slabs;
+    struct scope root;
+    struct explicit_scope *app; /* what a shutdown cancels */
+    uint32_t live, depth, last_id;
+    uint32_t waits; /* parked on bindings' records */
+    int budget;     /* inline answers left in this turn */
+    int blocked;    /* > 0 while a resumer below cannot yield */
+    int callbacks[CALL_COUNT];
+
+    struct heap_entry *heap; /* [1..heap_count] */
+    uint32_t heap_count, heap_size;
+    uint64_t now, order;
+
+    struct tusk_hook *before_poll, **before_poll_tail, *at_close;
+    uv_mutex_t post_mutex;
+    struct tusk_wait *posted, **posted_tail;
+    atomic_int stop; /* a shutdown was asked for */
+    int stopping, closing;
+    char message[256];
+};
+
+/* The light userdata a parked coroutine yields first, all the way out to the host. */
+#define PARK(h) ((void *)&(h)->ready_head)
+#define HOST(L) ((struct tusk *)lua_touserdata((L), lua_upvalueindex(1)))
+
+/* task.c: the only place that resumes or yields a task. */
+void task_ready(struct tusk *h, struct task *t, int nargs);
+void task_drain(struct tusk *h, uint64_t until); /* resumes ready tasks until none is left or the time has come */
+int task_park(lua_State *L, struct tusk *h, int nvalues);  /* yields PARK and the nvalues on top */
+int task_pause(lua_State *L, struct tusk *h, int nvalues); /* the same, ready at once; they come back */
+/* Starts the function and its nargs on top of L as a child of s; pushes its handle. May raise. */
+int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int held);
+void task_join_ended(struct tusk *h, struct scope *s); /* the last child of a joining scope has ended */
+void task_interrupt(struct tusk *h, struct task *t);   /* its scope was cancelled */
+void task_free_all(struct tusk *h);
+struct handle *task_handle(lua_State *L, int index); /* raises unless it is one */
+void task_push_handle(lua_State *L, struct task *t);
+void task_open(lua_State *L, struct tusk *h); /* adds its functions to the table on top */
+
+/* queue: a task stands in one line at most */
+void queue_put(struct queue *q, struct task *t);
+void queue_remove(struct task *t);
+
+/* scope.c */
+void scope_link(struct scope *parent, struct scope *s);
+void scope_unlink(struct tusk *h, struct scope *s);
+void scope_cancel(struct tusk *h, struct scope *s, enum cancel_reason why);
+uint64_t scope_deadline(const struct scope *s);
+void scope_expired(struct tusk *h, struct timer *timer);
+void scope_open_lua(lua_State *L, struct tusk *h);
+
+/* timer.c: one heap of {due, who} under one uv_timer */
+int timer_reserve(struct tusk *h); /* 0, or -1: out of memory. Makes room for one timer_start */
+void timer_start(struct tusk *h, struct timer *timer, uint64_t due);
+void timer_stop(struct tusk *h, struct timer *timer);
+void timer_fire(struct tusk *h); /* all that are due at h->now */
+void timer_arm(struct tusk *h);  /* sets the uv_timer to the earliest */
+
+/* wait.c */
+void wait_take_posted(struct tusk *h);
+void wait_interrupt(struct tusk_wait *w);
+void wait_open(lua_State *L, struct tusk *h);
+int wait_refuse(lua_State *L, struct tusk *h); /* raises: the caller may not wait here */
+
+/* loader.c */
+void loader_open(lua_State *L, struct tusk *h);
+
+/* Raises `cancelled`. */
+int host_raise_cancelled(lua_State *L, struct tusk *h, int sent);
+void host_reference_async(struct tusk *h, int delta);
+/* Adds C functions to the table on top, each with the host as its upvalue. */
+void host_register(lua_State *L, struct tusk *h, const luaL_Reg *functions);
+
+#endif

@@ -1,0 +1,146 @@
+/* main.c: the program `tusk`, a small embedder of libtusk: arguments, signals, exit status. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "tusk.h"
+
+#define START "require('tusk.cli').main()"
+
+static tusk_host *host;
+static volatile sig_atomic_t received; /* the first INT or TERM */
+static int status;                     /* what Lua said the exit status is */
+
+static void on_signal(int number)
+{
+    if (received)
+        _exit(128 + number);
+    received = number;
+    tusk_shutdown(host);
+}
+
+static void handle_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static void log_line(void *ud, tusk_level level, const char *line, size_t length)
+{
+    (void)ud;
+    (void)level;
+    cli_log_line(line, length);
+}
+
+/* ---- what the Lua half of the command line needs ---- */
+
+/* exit(status): kept for the end of the run */
+static int set_status(lua_State *L)
+{
+    status = (int)luaL_checkinteger(L, 1);
+    return 0;
+}
+
+/* abandon(status): ends the process now, with tasks that would not stop left behind */
+static int abandon(lua_State *L)
+{
+    int now = (int)luaL_checkinteger(L, 1);
+    cli_log_close();
+    fflush(stdout);
+    _exit(received ? 128 + received : now);
+}
+
+static int plain(void)
+{
+    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+    return !isatty(STDERR_FILENO) || (no && *no) || (term && !strcmp(term, "dumb"));
+}
+
+static void push_call(lua_State *L, const struct cli_call *call)
+{ // { command =, flags = { { name, value } … }, [0] …: operands }
+    lua_newtable(L);
+    lua_pushstring(L, call->command->name);
+    lua_setfield(L, -2, "command");
+    lua_newtable(L);
+    for (int i = 0; i < call->flag_count; i++) {
+        lua_newtable(L);
+        lua_pushstring(L, call->flags[i].name);
+        lua_setfield(L, -2, "name");
+        lua_pushstring(L, call->flags[i].value);
+        lua_setfield(L, -2, "value");
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "flags");
+    for (int i = 0; i < call->operand_count; i++) {
+        lua_pushstring(L, call->operands[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+static int give_program(lua_State *L)
+{
+    const struct cli_call *call = lua_touserdata(L, 1);
+    lua_settop(L, 0);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaded");
+    push_call(L, call);
+    lua_pushcfunction(L, set_status);
+    lua_setfield(L, -2, "exit");
+    lua_pushcfunction(L, abandon);
+    lua_setfield(L, -2, "abandon");
+    lua_pushboolean(L, !plain());
+    lua_setfield(L, -2, "terminal");
+    lua_setfield(L, -2, "tusk.program");
+    return 0;
+}
+
+static int run(const struct cli_call *call)
+{
+    tusk_config config;
+    tusk_config_init(&config);
+    config.log = log_line;
+    if (getenv("TUSK_STRESS"))
+        config.flags |= TUSK_STRESS;
+    tusk_rc rc = tusk_open(&config, &host);
+    if (rc) {
+        fprintf(stderr, "tusk: cannot start: %s\n", tusk_strerror(rc));
+        return 1;
+    }
+    handle_signals();
+    if (lua_cpcall(tusk_unstable_lua(host), give_program, (void *)call) ||
+        tusk_load_source(host, "=tusk", START, sizeof START - 1)) {
+        fprintf(stderr, "tusk: cannot start: %s\n", tusk_errmsg(host));
+        status = 1;
+    }
+    tusk_run(host);
+    tusk_close(host);
+    cli_log_close();
+    fflush(stdout);
+    return received ? 128 + received : status;
+}
+
+static int version(void)
+{
+    printf("tusk %s\n", tusk_version());
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct cli_call call;
+    int rc = cli_parse(argc, argv, &call);
+    if (rc)
+        return rc;
+    if (!strcmp(call.command->name, "help"))
+        return cli_help(call.operands[0]);
+    if (!strcmp(call.command->name, "version"))
+        return version();
+    return run(&call);
+}

@@ -1,0 +1,183 @@
+/* modules.c: where `require` finds the host's own Lua files (embedded) and bindings (loaded). */
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "modules.h"
+
+struct embedded {
+    const char *name, *text;
+    size_t length;
+};
+extern const struct embedded tusk_embedded[]; /* build/embed.S; ends with a NULL name */
+
+static const struct embedded *find_embedded(const char *name)
+{
+    for (const struct embedded *e = tusk_embedded; e->name; e++)
+        if (!strcmp(e->name, name))
+            return e;
+    return NULL;
+}
+
+/* The folder that holds the library or the program this code is part of. */
+static int own_folder(char out[PATH_MAX])
+{
+    Dl_info info;
+    const char *file = "/proc/self/exe";
+    if (dladdr((void *)modules_open, &info) && info.dli_fname && info.dli_fname[0] == '/')
+        file = info.dli_fname;
+    if (!realpath(file, out))
+        return -1;
+    *strrchr(out, '/') = 0;
+    return 0;
+}
+
+static void *open_binding(lua_State *L, const char *name)
+{ // on failure leaves what was tried on top
+    static const char *const places[] = {"%s/bindings/%s.so", "%s/../lib/tusk/bindings/%s.so",
+                                         "%s/tusk/bindings/%s.so"};
+    char folder[PATH_MAX];
+    lua_pushliteral(L, "");
+    if (own_folder(folder))
+        return NULL;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const char *path = lua_pushfstring(L, places[i], folder, name);
+        void *library = access(path, F_OK) ? NULL : dlopen(path, RTLD_NOW | RTLD_NODELETE);
+        if (library)
+            return library;
+        lua_pushfstring(L, "\n\tno binding '%s'%s%s", path, access(path, F_OK) ? "" : ": ",
+                        access(path, F_OK) ? "" : dlerror());
+        lua_remove(L, -2);
+        lua_concat(L, 2);
+    }
+    return NULL;
+}
+
+static int load_binding(lua_State *L, const char *name)
+{
+    void *library = open_binding(L, name);
+    if (!library)
+        return 1;
+    lua_CFunction open;
+    *(void **)&open = dlsym(library, lua_pushfstring(L, "luaopen_tusk_binding_%s", name));
+    if (!open)
+        return luaL_error(L, "binding '%s' has no entry point", name);
+    lua_pushcfunction(L, open);
+    return 1;
+}
+
+/* A searcher for package.loaders: tusk.* among the embedded files, tusk.binding.* among the libraries. */
+static int search(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    if (!strncmp(name, "tusk.binding.", 13))
+        return load_binding(L, name + 13);
+    const struct embedded *e = find_embedded(name);
+    if (!e)
+        return 0;
+    const char *chunk = lua_pushfstring(L, "=[%s]", name);
+    if (luaL_loadbuffer(L, e->text, e->length, chunk))
+        return lua_error(L);
+    return 1;
+}
+
+/* modules(prefix) -> the names of the embedded modules that begin so, without it */
+static int op_modules(lua_State *L)
+{
+    size_t n;
+    const char *prefix = luaL_checklstring(L, 1, &n);
+    int count = 0;
+    lua_newtable(L);
+    for (const struct embedded *e = tusk_embedded; e->name; e++) {
+        if (strncmp(e->name, prefix, n))
+            continue;
+        lua_pushstring(L, e->name + n);
+        lua_rawseti(L, -2, ++count);
+    }
+    return 1;
+}
+
+/* use(which, value): gives the host one of the Lua values of enum callback */
+static int op_use(lua_State *L)
+{
+    static const char *const names[] = {"error",  "cancelled", "refuse",   "handler", "outcome",
+                                        "failed", "unhandled", "deadlock", "xpcall",  "task", NULL};
+    struct tusk *h = HOST(L);
+    int which = luaL_checkoption(L, 1, NULL, names);
+    lua_settop(L, 2);
+    h->callbacks[which] = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+/* now() -> seconds on the host's clock */
+static int op_now(lua_State *L)
+{
+    lua_pushnumber(L, (double)HOST(L)->now / 1e9);
+    return 1;
+}
+
+/* wall() -> Unix seconds */
+static int op_wall(lua_State *L)
+{
+    uv_timeval64_t t;
+    uv_gettimeofday(&t);
+    lua_pushnumber(L, (double)t.tv_sec + t.tv_usec / 1e6);
+    return 1;
+}
+
+/* log(level 0..3, line) */
+static int op_log(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    size_t n;
+    const char *line = luaL_checklstring(L, 2, &n);
+    if (h->config.log)
+        h->config.log(h->config.ud, (tusk_level)lua_tointeger(L, 1), line, n);
+    return 0;
+}
+
+/* stopping() -> whether a shutdown was asked for; live tasks; bytes of Lua memory */
+static int op_stats(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    lua_pushboolean(L, h->stopping || h->closing);
+    lua_pushinteger(L, (lua_Integer)h->live);
+    lua_pushnumber(L, (double)h->bytes);
+    return 3;
+}
+
+static void add_searcher(lua_State *L)
+{ // second, after package.preload: nobody's file shadows the host's own
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaders");
+    for (int i = (int)lua_objlen(L, -1); i >= 2; i--) {
+        lua_rawgeti(L, -1, i);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_pushcfunction(L, search);
+    lua_rawseti(L, -2, 2);
+    lua_pop(L, 2);
+}
+
+void modules_open(lua_State *L, struct tusk *h)
+{
+    static const luaL_Reg functions[] = {{"modules", op_modules}, {"use", op_use},
+                                         {"now", op_now},         {"wall", op_wall},
+                                         {"log", op_log},         {"stats", op_stats},
+                                         {NULL, NULL}};
+    host_register(L, h, functions);
+    lua_pushlightuserdata(L, PARK(h));
+    lua_setfield(L, -2, "PARK");
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaded");
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -2, "tusk.kernel");
+    lua_settop(L, 0);
+    add_searcher(L);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "tusk.core");
+    lua_call(L, 1, 0);
+}

@@ -1,0 +1,109 @@
+/*
+ * tusk_lua.h: operators written against lua_State.
+ *
+ * A parking operator reads, in this order: validate -> tusk_wait_new -> start -> return tusk_park.
+ * The Lua half calls it as  settle(raw.verb(...)) : settle runs `finish` in the task once it is woken.
+ * An answer that needs no wait is returned by  return tusk_inline(L, n) .
+ */
+#ifndef TUSK_LUA_H
+#define TUSK_LUA_H 1
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TUSK_LUA_EXPORT __attribute__((visibility("default")))
+
+struct tusk;
+struct tusk_wait;
+
+struct tusk_wait_ops {
+    /* Runs in the task after its wake: pushes results and returns their number, or raises. */
+    int (*finish)(lua_State *L, struct tusk_wait *w);
+    /*
+     * Loop thread. Asks for an early end; leads to exactly one wake, now or later: either
+     * tusk_drop(w) (it did not happen; work in flight lives on in its own memory), or nothing
+     * now and the ordinary tusk_wake/tusk_post when the work has ended. NULL: cannot be hurried.
+     */
+    void (*cancel)(struct tusk_wait *w);
+};
+
+/*
+ * The record of one parked call: first member of the binding's own struct. Lua userdata, anchored
+ * from park to wake; dead as soon as finish has returned. `cancelled` is set before cancel runs.
+ */
+struct tusk_wait {
+    const struct tusk_wait_ops *ops;
+    struct tusk *host;
+    struct task *task;
+    struct tusk_wait *next; /* among those posted */
+    int index;              /* where it lies on its C function's stack */
+    uint8_t cancelled, dropped, woken, posted;
+};
+
+/* The host that L belongs to. */
+TUSK_LUA_EXPORT struct tusk *tusk_of(lua_State *L);
+/* Its loop. Callbacks on it never touch Lua: they call tusk_wake. */
+TUSK_LUA_EXPORT uv_loop_t *tusk_loop(lua_State *L);
+/* Its main state, for work at load time only. */
+TUSK_LUA_EXPORT lua_State *tusk_main_state(struct tusk *h);
+
+/*
+ * Checks that the caller may wait (a task runs, nothing in its chain of resumers prevents a yield, its
+ * scope is not cancelled) and raises otherwise. Every operator that can ever wait calls this, or
+ * tusk_wait_new, before it does anything.
+ */
+TUSK_LUA_EXPORT void tusk_checkpoint(lua_State *L);
+/* The same, then pushes a zeroed record of `size` bytes whose first member is a struct tusk_wait. */
+TUSK_LUA_EXPORT void *tusk_wait_new(lua_State *L, size_t size, const struct tusk_wait_ops *ops);
+/* Parks the running task: `return tusk_park(L, w)`. Nothing may raise between start and park. */
+TUSK_LUA_EXPORT int tusk_park(lua_State *L, struct tusk_wait *w);
+/* Loop thread: makes the task ready. Only queues it. Exactly one of wake, post, drop per park. */
+TUSK_LUA_EXPORT void tusk_wake(struct tusk_wait *w);
+/* The same from any thread. */
+TUSK_LUA_EXPORT void tusk_post(struct tusk_wait *w);
+/* From cancel only: wakes the task with `cancelled`; finish is not called. */
+TUSK_LUA_EXPORT void tusk_drop(struct tusk_wait *w);
+/*
+ * The n values on top of the stack are an answer had without waiting: `return tusk_inline(L, n)`.
+ * Counts against the turn's budget; when that is spent the task first lets others run.
+ */
+TUSK_LUA_EXPORT int tusk_inline(lua_State *L, int n);
+
+/* Nanoseconds on the host's clock (monotonic; virtual in tests). */
+TUSK_LUA_EXPORT uint64_t tusk_now(lua_State *L);
+/* When the running task's innermost deadline falls, on that clock; UINT64_MAX: never. */
+TUSK_LUA_EXPORT uint64_t tusk_deadline(lua_State *L);
+
+/* Pushes an error {kind, message, site, ...}; set further fields, then lua_error. fmt: lua_pushfstring's. */
+TUSK_LUA_EXPORT void tusk_error(lua_State *L, const char *kind, const char *fmt, ...);
+/* Pushes and raises it. */
+TUSK_LUA_EXPORT int tusk_fail(lua_State *L, const char *kind, const char *fmt, ...);
+/* From finish: raises `cancelled`; sent != 0 marks that the outcome is unknown. */
+TUSK_LUA_EXPORT int tusk_fail_cancelled(lua_State *L, int sent);
+
+/* A callback the host owns nothing of: embed it in the binding's state. */
+struct tusk_hook {
+    void (*run)(struct tusk_hook *k);
+    struct tusk_hook *next;
+    uint8_t queued;
+};
+/* Runs k once on the loop thread, outside Lua, before the loop polls next (again: no effect). */
+TUSK_LUA_EXPORT void tusk_before_poll(struct tusk *h, struct tusk_hook *k);
+/*
+ * Runs k once when the host closes, last registered first, after every task has ended and before the
+ * loop and the Lua state go: stop threads, uv_close handles (their close callbacks still run after it;
+ * memory they need must not be Lua's or be freed there).
+ */
+TUSK_LUA_EXPORT void tusk_at_close(struct tusk *h, struct tusk_hook *k);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,170 @@
+-- check.lua: what operators say to a caller's mistake; durations and sizes.
+local errors = require "tusk.errors"
+
+local check = {}
+
+local function shown(v)
+  if type(v) == "string" then return (#v > 40 and ("%q…"):format(v:sub(1, 40)) or ("%q"):format(v)) end
+  return type(v) == "table" and "a table" or tostring(v)
+end
+
+--- Raises kind `argument` at the caller's line.
+function check.fail(message, fields)
+  errors.raise("argument", message, fields)
+end
+
+-- Damerau–Levenshtein distance (optimal string alignment), rows only.
+local function distance(a, b)
+  local before, last = {}, {}
+  for j = 0, #b do last[j] = j end
+  for i = 1, #a do
+    local row = { [0] = i }
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      local d = math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + cost)
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        d = math.min(d, before[j - 2] + 1)
+      end
+      row[j] = d
+    end
+    before, last = last, row
+  end
+  return last[#b]
+end
+
+--- The entry of the list that the word was probably meant to be, or nil.
+---@param word string
+---@param list string[]
+function check.nearest(word, list)
+  local best, least = nil, math.max(1, math.floor(#word / 3)) + 0.5
+  word = tostring(word):lower()
+  for _, candidate in ipairs(list) do
+    local c = tostring(candidate):lower()
+    local d = math.abs(#c - #word) < least and distance(word, c) or math.huge
+    if d < least then best, least = candidate, d end
+  end
+  return best
+end
+
+--- " (did you mean …?)" or "".
+function check.hint(word, list)
+  local near = check.nearest(word, list)
+  return near and (' (did you mean "%s"?)'):format(near) or "", near
+end
+
+local function expect(name, v, want)
+  check.fail(("%s: %s expected, got %s"):format(name, want, v == nil and "nil" or type(v) .. " " .. shown(v)),
+    { argument = name })
+end
+
+local function of_type(kind)
+  check[kind] = function(name, v)
+    if type(v) ~= kind then expect(name, v, kind) end
+    return v
+  end
+  check["opt_" .. kind] = function(name, v)
+    if v ~= nil and type(v) ~= kind then expect(name, v, kind) end
+    return v
+  end
+end
+for _, kind in ipairs { "string", "number", "table", "boolean" } do of_type(kind) end
+
+function check.integer(name, v)
+  if type(v) ~= "number" or v ~= math.floor(v) or v >= 2 ^ 53 or v <= -2 ^ 53 then expect(name, v, "integer") end
+  return v
+end
+
+function check.opt_integer(name, v)
+  if v ~= nil then check.integer(name, v) end
+  return v
+end
+
+local function callable(v)
+  if type(v) == "function" then return true end
+  local mt = getmetatable(v)
+  return type(mt) == "table" and mt.__call ~= nil
+end
+
+function check.callable(name, v)
+  if not callable(v) then expect(name, v, "function") end
+  return v
+end
+
+function check.opt_callable(name, v)
+  if v ~= nil then check.callable(name, v) end
+  return v
+end
+
+local UNITS = { ms = 0.001, s = 1, m = 60, h = 3600, d = 86400, w = 604800 }
+local parsed = {} -- bounded below
+local nparsed = 0
+
+local function parse_duration(text)
+  local total, at = 0, 1
+  while at <= #text do
+    local number, unit, after = text:match("^(%d+%.?%d*)(%a+)()", at)
+    local factor = number and UNITS[unit]
+    if not factor then return nil end
+    total, at = total + tonumber(number) * factor, after
+  end
+  return #text > 0 and total or nil
+end
+
+--- Seconds: a number ≥ 0, or "250ms" "30s" "5m" "1h30m" "7d" "2w".
+---@param name string the argument's name, for the error
+---@param v number|string|nil
+---@param default number|nil what nil stands for; without it nil is an error
+function check.duration(name, v, default)
+  if type(v) == "string" then
+    local seconds = parsed[v]
+    if seconds then return seconds end
+    seconds = parse_duration(v)
+    if seconds then
+      if nparsed >= 1000 then parsed, nparsed = {}, 0 end
+      parsed[v], nparsed = seconds, nparsed + 1
+      return seconds
+    end
+  elseif type(v) == "number" and v >= 0 and v < math.huge then
+    return v
+  elseif v == nil and default ~= nil then
+    return default
+  end
+  check.fail(('%s: %s is not a duration; write seconds or "250ms" "30s" "5m" "1h30m" "7d"')
+    :format(name, shown(v)), { argument = name })
+end
+
+local SIZES = { B = 1, KB = 1e3, MB = 1e6, GB = 1e9, KiB = 2 ^ 10, MiB = 2 ^ 20, GiB = 2 ^ 30 }
+
+--- Bytes: a whole number ≥ 0, or "64KiB" "10MB".
+function check.size(name, v, default)
+  if type(v) == "string" then
+    local number, unit = v:match("^(%d+%.?%d*)(%a+)$")
+    local bytes = number and SIZES[unit] and tonumber(number) * SIZES[unit]
+    if bytes and bytes == math.floor(bytes) then return bytes end
+  elseif type(v) == "number" and v >= 0 and v == math.floor(v) and v < 2 ^ 53 then
+    return v
+  elseif v == nil and default ~= nil then
+    return default
+  end
+  check.fail(('%s: %s is not a size; write bytes or "64KiB" "10MB"'):format(name, shown(v)), { argument = name })
+end
+
+--- The options table, or {}; an unknown option is an error that names the nearest.
+---@param opts table|nil
+---@param allowed string[]
+function check.options(opts, allowed)
+  if opts == nil then return {} end
+  if type(opts) ~= "table" then expect("options", opts, "table") end
+  for key in pairs(opts) do
+    local known = false
+    for _, name in ipairs(allowed) do known = known or name == key end
+    if not known then
+      local hint, near = check.hint(tostring(key), allowed)
+      check.fail(("unknown option %s%s"):format(shown(key), hint),
+        { argument = tostring(key), suggestion = near, help = { "options: " .. table.concat(allowed, ", ") } })
+    end
+  end
+  return opts
+end
+
+return check

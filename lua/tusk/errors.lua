@@ -1,0 +1,215 @@
+-- errors.lua: structured errors: kind, message, operator, site, cause, spawn chain, traceback.
+local kernel = require "tusk.kernel"
+local sites = require "tusk.sites"
+
+local getinfo, traceback = debug.getinfo, debug.traceback
+
+---@class tusk.Error
+---@field kind string "db.column", "file.not_found", …; err:is("db") matches a kind and its children
+---@field message string
+---@field op string|nil the operator, without "@"
+---@field site table|nil { file, line, column, span }
+---@field task table|nil { id, name }
+---@field spawned table[]|nil sites of the spawns that led here, innermost first
+---@field cause any
+---@field suppressed table[]|nil later errors of the same scope
+---@field traceback string|nil
+local Error = { __name = "tusk.Error" }
+Error.__index = Error
+
+local errors = { Error = Error, names = setmetatable({}, { __mode = "k" }) }
+
+-- Files of the host itself are chunks named "=[tusk.…]": they are never anybody's place.
+local function internal(info)
+  return info.source:sub(1, 7) == "=[tusk." or info.source == "=[tusk]"
+end
+
+-- The place a frame stands for, or nil when it is the host's own or C.
+local function site_of_frame(info)
+  local site = sites[info.func]
+  if site then return site end
+  if info.what == "C" or info.currentline <= 0 or internal(info) then return nil end
+  return { file = info.short_src, line = info.currentline }
+end
+
+local function first_site(co, level)
+  for i = level, level + 60 do
+    local info = co and getinfo(co, i, "fSl") or not co and getinfo(i, "fSl")
+    if not info then return nil end
+    local site = site_of_frame(info)
+    if site then return site end
+  end
+end
+
+--- The innermost place of the running code that belongs to a user: a site of an `@`, or a line.
+function errors.here()
+  return first_site(nil, 2)
+end
+
+local function spawn_site(task)
+  local id, spawner, line, parent = kernel.info(task)
+  local site = spawner and sites[spawner]
+  if not site and spawner then
+    local info = getinfo(spawner, "S")
+    if not internal(info) then
+      site = { file = info.short_src, line = line }
+    elseif parent then
+      site = first_site(kernel.coroutine_of(parent), 0)
+    end
+  end
+  return site, parent, id
+end
+
+-- Where the running task was spawned, where that one was, and so on: at most ten.
+local function spawn_chain(task)
+  local chain = {}
+  for _ = 1, 10 do
+    if not task then break end
+    local site, parent = spawn_site(task)
+    if site then chain[#chain + 1] = site end
+    task = parent
+  end
+  return chain[1] and chain or nil
+end
+
+-- Lua's traceback without the host's own frames.
+local function clean_traceback(level)
+  local out = {}
+  for line in traceback("", level):gmatch("[^\n]+") do
+    if not (line:find("^%s*%[tusk") or line:find("^%s*%[C%]") or line:find("^%s*%[builtin")
+      or line:find("^stack traceback")) then
+      out[#out + 1] = line:gsub("^%s+", "")
+    end
+  end
+  return table.concat(out, "\n")
+end
+
+local function dress(err)
+  local task = kernel.current()
+  local site = err.site or errors.here()
+  if site then
+    err.site = site
+    err.op = err.op or site.op
+  end
+  if task then
+    err.task = { id = (kernel.info(task)), name = errors.names[task] }
+    err.spawned = spawn_chain(task)
+  end
+  err.traceback = clean_traceback(3)
+  return err
+end
+
+--- A new error, placed at the innermost `@` or user's line.
+---@param kind string
+---@param message string
+---@param fields table|nil further fields; taken over, not copied
+function errors.new(kind, message, fields)
+  local err = fields or {}
+  err.kind, err.message = kind, message
+  return dress(setmetatable(err, Error))
+end
+
+function errors.raise(kind, message, fields)
+  error(errors.new(kind, message, fields), 0)
+end
+
+--- `cancelled`: light, for it may be raised in a hundred thousand tasks at once.
+function errors.cancelled(sent)
+  local site = first_site(nil, 2)
+  return setmetatable({
+    kind = "cancelled", message = "cancelled", site = site, op = site and site.op,
+    sent = sent or nil,
+  }, Error)
+end
+
+--- Does err have this kind, or a child of it? Any value may be asked.
+function errors.is(err, kind)
+  if type(err) ~= "table" then return false end
+  local own = rawget(err, "kind")
+  if type(own) ~= "string" then return false end
+  return own == kind or (own:sub(1, #kind) == kind and own:byte(#kind + 1) == 46)
+end
+Error.is = errors.is
+
+-- A message handler sees a plain error's stack; wrapping happens later, where it leaves.
+local noted = {}
+
+--- Message handler: remembers the traceback of an error that is not a table.
+function errors.note(value)
+  if type(value) ~= "table" then
+    noted.value, noted.traceback, noted.any = value, clean_traceback(2), true
+    noted.site = first_site(nil, 2)
+  end
+  return value
+end
+
+local function split_position(text)
+  local file, line, rest = text:match("^([^\n]-):(%d+): (.*)$")
+  if file then return { file = file, line = tonumber(line) }, rest end
+  return nil, text
+end
+
+--- Something raised, as an error object: tables as they are, anything else once as kind "lua".
+function errors.wrap(value)
+  if type(value) == "table" then return value end
+  local known = noted.any and rawequal(noted.value, value)
+  local site, message = split_position(tostring(value))
+  if type(value) ~= "string" then site, message = known and noted.site or nil, "error object: " .. message end
+  local err = setmetatable({
+    kind = "lua", message = message, value = value, site = site,
+    traceback = known and noted.traceback or nil,
+  }, Error)
+  local task = kernel.current()
+  if task then
+    err.task = { id = (kernel.info(task)), name = errors.names[task] }
+    err.spawned = spawn_chain(task)
+  end
+  return err
+end
+
+--- The message handler at the base of every task: what leaves is always a table.
+function errors.at_base(value)
+  if type(value) == "table" then return value end
+  errors.note(value)
+  return errors.wrap(value)
+end
+
+local function add(list, seen, err)
+  if err == nil or seen[err] or errors.is(err, "cancelled") then return end
+  seen[err] = true
+  list[#list + 1] = err
+end
+
+--- One error out of what a body and its children failed with, in the order they did; nil for none.
+---@param body any the body's own error, or nil
+---@param body_first boolean
+---@param failures table[]|nil { {err=, task=, held=}, … }
+function errors.gather(body, body_first, failures)
+  if not failures then return body end
+  local list, seen = {}, {}
+  if body_first then add(list, seen, body) end
+  for _, f in ipairs(failures) do
+    local awaited = f.held and select(2, kernel.state(f.task))
+    if not awaited then add(list, seen, f.err) end
+  end
+  add(list, seen, body)
+  local first = table.remove(list, 1)
+  if first == nil then return body end
+  if list[1] and getmetatable(first) == Error then
+    first.suppressed = first.suppressed or {}
+    for _, e in ipairs(list) do table.insert(first.suppressed, e) end
+  end
+  return first
+end
+
+function Error.__tostring(e)
+  local at = e.site and (e.site.file .. ":" .. e.site.line .. ": ") or ""
+  local op = e.op and ("@" .. e.op .. ": ") or ""
+  return at .. op .. tostring(e.message)
+end
+
+function Error.__concat(a, b)
+  return tostring(a) .. tostring(b)
+end
+
+return errors

@@ -1,0 +1,56 @@
+-- json.lua: JSON text and Lua values, for @json and for operators that speak JSON.
+local array = require "tusk.array"
+local bind = require("tusk.binding.json").bind
+local check = require "tusk.check"
+local ffi = require "ffi"
+local null = require "tusk.null"
+
+local json = {}
+
+local DEPTH, DEPTH_MAX = 64, 1000
+local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
+local istype = ffi.istype
+
+-- A 64-bit integer from its halves.
+local function make_int(high, low, unsigned)
+  local bits = uint64(high) * 4294967296ULL + uint64(low)
+  return unsigned and bits or int64(bits)
+end
+
+-- The digits of a 64-bit integer, nil for any other cdata.
+local function int_text(value)
+  if istype(int64, value) or istype(uint64, value) then
+    return (tostring(value):match("^-?%d+"))
+  end
+end
+
+local raw = bind(array.mark, null, make_int, int_text)
+
+local function depth_check(depth)
+  if depth == nil then return DEPTH end
+  check.integer("depth", depth)
+  if depth < 1 or depth > DEPTH_MAX then
+    check.fail(("depth must be from 1 to %d, got %d"):format(DEPTH_MAX, depth), { argument = "depth" })
+  end
+  return depth
+end
+
+--- The value of a JSON text. Raises json.syntax, json.number, json.depth.
+---@param text string
+---@param depth integer|nil how deep it may be nested; 64
+---@param name string|nil where the text is from, for messages
+function json.decode(text, depth, name)
+  return raw.decode(text, depth_check(depth), name)
+end
+
+--- The JSON text of a value. Raises json.value.
+---@param value any
+---@param pretty boolean|nil
+---@param sort boolean|nil fields in the order of their names
+---@param depth integer|nil how deep it may be nested; 64
+---@return string
+function json.encode(value, pretty, sort, depth)
+  return raw.encode(value, pretty, sort, depth_check(depth))
+end
+
+return json

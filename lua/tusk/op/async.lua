@@ -1,0 +1,2 @@
+-- @async(fn, …): see task.lua.
+return require("tusk.task").async

@@ -1,0 +1,2 @@
+-- @spawn(fn, …): see task.lua.
+return require("tusk.task").spawn

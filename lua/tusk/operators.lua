@@ -1,0 +1,83 @@
+-- operators.lua: operators by name: the core's, loaded on first use, and those that plugins provide.
+local kernel = require "tusk.kernel"
+local errors = require "tusk.errors"
+local check = require "tusk.check"
+
+local operators = {}
+
+local core = {} -- name → true
+for _, name in ipairs(kernel.modules "tusk.op.") do core[name] = true end
+local loaded = {} -- name → value
+local providers = {} -- name → plugin, for those of plugins
+
+--- All names, sorted.
+---@return string[]
+function operators.names()
+  local list = {}
+  for name in pairs(core) do list[#list + 1] = name end
+  for name in pairs(providers) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
+function operators.is_core(name)
+  return core[name] == true
+end
+
+local function keys_of(namespace)
+  local keys = {}
+  for key in pairs(namespace) do keys[#keys + 1] = tostring(key) end
+  table.sort(keys)
+  return keys
+end
+
+-- A misspelt function of a plain namespace is an error, not nil.
+local function strict(name, namespace)
+  local mt = getmetatable(namespace)
+  if mt and mt.__index then return namespace end
+  mt = mt or {}
+  mt.__index = function(_, key)
+    local keys = keys_of(namespace)
+    local hint, near = check.hint(tostring(key), keys)
+    errors.raise("operator", ("@%s has no function %q%s"):format(name, tostring(key), hint),
+      { suggestion = near, help = { "functions: " .. table.concat(keys, ", ") } })
+  end
+  return setmetatable(namespace, mt)
+end
+
+--- The error for a name that nobody provides.
+function operators.unknown(name)
+  local hint, near = check.hint(name, operators.names())
+  errors.raise("operator", ("there is no operator @%s%s"):format(name, hint), { suggestion = near })
+end
+
+--- The operator of that name; raises kind `operator` if there is none.
+function operators.get(name)
+  local value = loaded[name]
+  if value ~= nil then return value end
+  if not core[name] then operators.unknown(name) end
+  value = require("tusk.op." .. name)
+  if type(value) == "table" then value = strict(name, value) end
+  loaded[name] = value
+  return value
+end
+
+function operators.exists(name)
+  return core[name] == true or loaded[name] ~= nil
+end
+
+--- Adds a plugin's operator. The plugin host has checked that the name is free.
+function operators.define(name, value, plugin)
+  if type(value) == "table" then value = strict(name, value) end
+  loaded[name], providers[name] = value, plugin
+end
+
+function operators.provider(name)
+  return providers[name]
+end
+
+function operators.remove(name)
+  loaded[name], providers[name] = nil, nil
+end
+
+return operators

@@ -1,0 +1,38 @@
+-- refuse.lua: what to say when an operator that waits is called where the task cannot be suspended.
+local errors = require "tusk.errors"
+
+local refuse = {}
+
+-- Functions written in C that call back into Lua, and the way out of each.
+local IN_THE_WAY = {
+  [table.sort] = { "table.sort", "collect what the comparison needs first, then sort" },
+  [string.gsub] = { "string.gsub", "collect the matches first, then replace" },
+  [table.foreach] = { "table.foreach", "use a for loop with pairs" },
+  [table.foreachi] = { "table.foreachi", "use a for loop" },
+  [tostring] = { "a __tostring metamethod", "build the text before it is asked for" },
+  [print] = { "a __tostring metamethod under print", "build the text first, then print it" },
+}
+
+local function culprit()
+  for level = 3, 60 do
+    local info = debug.getinfo(level, "fS")
+    if not info then return nil end
+    local known = IN_THE_WAY[info.func]
+    if known then return known[1], known[2] end
+  end
+end
+
+--- Raises kind `operator`.
+---@param in_task boolean
+function refuse.raise(in_task)
+  if not in_task then
+    errors.raise("operator", "cannot wait here: no task is running; start one with tusk.spawn")
+  end
+  local what, way_out = culprit()
+  what = what or "a C function that calls back into Lua"
+  way_out = way_out or "do the waiting before, or after, that call"
+  errors.raise("operator", ("cannot wait here: %s is in the way; %s"):format(what, way_out),
+    { in_the_way = what, help = { way_out } })
+end
+
+return refuse

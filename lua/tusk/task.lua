@@ -1,0 +1,103 @@
+-- task.lua: task handles: spawn, async, await, and how a task's end is decided.
+local kernel = require "tusk.kernel"
+local errors = require "tusk.errors"
+local check = require "tusk.check"
+local wait = require "tusk.wait"
+
+local finish, c_await, c_result = kernel.finish, kernel.await, kernel.result
+local DONE, FAILED, CANCELLED = 4, 5, 6 -- enum task_state
+
+---@class tusk.Task
+---@field state string "running" "ready" "parked" "joining" "done" "failed" "cancelled"
+---@field id integer
+---@field name string|nil
+local Task = {}
+local task = { Task = Task }
+
+--- Waits until the task has ended: its values, or raises what it failed with. Somebody's cancel of it
+--- arrives as `task_cancelled`.
+function Task:await()
+  local w = c_await(self)
+  if w then finish(w) end
+  return c_result(self)
+end
+
+--- Asks the task and all it owns to stop. It ends once its work in flight has.
+function Task:cancel()
+  kernel.cancel(self)
+end
+
+local meta = { __name = "task" }
+function meta.__index(self, key)
+  local method = Task[key]
+  if method then return method end
+  if key == "state" then return (kernel.state(self)) end
+  if key == "id" then return (kernel.info(self)) end
+  if key == "name" then return errors.names[self] end
+end
+function meta.__tostring(self)
+  local name = errors.names[self]
+  return "task " .. self.id .. (name and (' "%s"'):format(name) or "")
+end
+
+-- Called by the host when a task did more than return nothing or a number.
+local function outcome(handle, ok, reason, failures, body_first, ...)
+  local err
+  if not ok then err = errors.wrap((...)) end
+  local cancelled = reason ~= 0 and errors.is(err, "cancelled")
+  if failures then err = errors.gather(err, body_first, failures) end
+  if err ~= nil and not (cancelled and errors.is(err, "cancelled")) then
+    kernel.keep(handle, { err = err })
+    return FAILED, err
+  end
+  if cancelled then return CANCELLED end
+  kernel.keep(handle, { n = select("#", ...), ... })
+  return DONE
+end
+
+-- Called by the host for the result of a task that did not end well.
+local function failed(handle)
+  local kept = kernel.kept(handle)
+  if kept and kept.err ~= nil then error(kept.err, 0) end
+  if kernel.state(handle) == "cancelled" then
+    errors.raise("task_cancelled", tostring(handle) .. " was cancelled")
+  end
+  error("not enough memory", 0)
+end
+
+kernel.use("task", meta)
+kernel.use("outcome", outcome)
+kernel.use("failed", failed)
+
+local OPTIONS = { "name" }
+
+local function named(starter, opts, fn, ...)
+  check.options(opts, OPTIONS)
+  check.callable("fn", fn)
+  check.opt_string("name", opts.name)
+  local handle = starter(function(...)
+    errors.names[kernel.current()] = opts.name
+    return fn(...)
+  end, ...)
+  errors.names[handle] = opts.name
+  return handle
+end
+
+--- Starts fn(…) as a child of the current scope, at once until it first parks. Its failure fails the scope.
+---@param fn function|table or { name = } followed by the function
+---@return tusk.Task
+function task.spawn(fn, ...)
+  if type(fn) == "function" then return kernel.spawn(fn, ...) end
+  return named(kernel.spawn, check.table("fn", fn), ...)
+end
+
+--- The same; its failure is held for await, and raised where the scope ends if nobody awaited it.
+---@return tusk.Task
+function task.async(fn, ...)
+  if type(fn) == "function" then return kernel.async(fn, ...) end
+  return named(kernel.async, check.table("fn", fn), ...)
+end
+
+task.is_task = kernel.is_task
+task.wait = wait
+return task

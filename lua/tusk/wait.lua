@@ -1,0 +1,65 @@
+-- wait.lua: the Lua half of parking: what follows a call that may have waited.
+local kernel = require "tusk.kernel"
+
+local finish, c_checkpoint, c_sleep, c_yield = kernel.finish, kernel.checkpoint, kernel.sleep, kernel.yield
+
+local wait = {}
+
+--- `return wait.settle(raw.verb(…))`: after a park, builds the result in the task; an inline answer passes through.
+function wait.settle(w, ...)
+  if w ~= nil then return finish(w) end
+  return ...
+end
+
+--- For operators that may wait in some cases: raises if the task is cancelled or could not park here.
+function wait.checkpoint()
+  local w = c_checkpoint()
+  if w then finish(w) end
+end
+
+--- Parks the task.
+---@param seconds number
+function wait.sleep(seconds)
+  finish(c_sleep(seconds))
+end
+
+--- Lets every other ready task run.
+function wait.yield()
+  finish(c_yield())
+end
+
+-- A line of waiting tasks, first in, first out. A cancelled waiter leaves it by itself.
+local Queue = { __name = "tusk.Queue" }
+Queue.__index = Queue
+
+---@return table queue with park, wake, wake_all
+function Queue.new()
+  return setmetatable({ line = kernel.queue_new(), given = {} }, Queue)
+end
+
+--- Parks the running task until wake; returns what wake was given.
+function Queue:park()
+  finish(kernel.park_in(self.line))
+  local me = kernel.current()
+  local given = self.given[me]
+  self.given[me] = nil
+  return unpack(given, 1, given.n)
+end
+
+--- Wakes the first in line with these values; false if nobody waits.
+function Queue:wake(...)
+  local task = kernel.wake_in(self.line)
+  if not task then return false end
+  self.given[task] = { n = select("#", ...), ... }
+  return true
+end
+
+--- Wakes all that wait now; how many.
+function Queue:wake_all(...)
+  local n = 0
+  while self:wake(...) do n = n + 1 end
+  return n
+end
+
+wait.Queue = Queue
+return wait
