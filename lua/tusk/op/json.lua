@@ -1,0 +1,62 @@
+-- @json: JSON text to values and back.
+local check = require "tusk.check"
+local codec = require "tusk.json"
+local errors = require "tusk.errors"
+
+local json = {}
+
+local DECODE, ENCODE, LINES = { "depth" }, { "pretty", "sort", "depth" }, { "depth" }
+
+--- The value of a JSON text.
+---@param text string UTF-8
+---@param opts { depth: integer }|nil depth: 64, at most 1000
+---@return any value null is nil, and tusk.null inside an array
+function json.decode(text, opts)
+  if text == json then check.fail("@json is called with a dot: @json.decode(text)") end
+  check.string("text", text)
+  if opts == nil then return codec.decode(text) end
+  return codec.decode(text, check.options(opts, DECODE).depth)
+end
+
+--- The JSON text of a value.
+---@param value any
+---@param opts { pretty: boolean, sort: boolean, depth: integer }|nil depth: 64, at most 1000
+---@return string
+function json.encode(value, opts)
+  if value == json then check.fail("@json is called with a dot: @json.encode(value)") end
+  if opts == nil then return codec.encode(value) end
+  check.options(opts, ENCODE)
+  check.opt_boolean("pretty", opts.pretty)
+  check.opt_boolean("sort", opts.sort)
+  return codec.encode(value, opts.pretty, opts.sort, opts.depth)
+end
+
+local function decode_line(line, number, depth)
+  local ok, value = pcall(codec.decode, line, depth)
+  if ok then return value end
+  if not errors.is(value, "json") then error(value, 0) end
+  errors.raise(value.kind, ("text line %d: %s"):format(number, value.message),
+    { line = number, column = value.column, cause = value })
+end
+
+--- An iterator over the values of JSON lines; blank ones are passed over, null is tusk.null.
+---@param source fun(): string|nil an iterator over lines, such as @file.lines(path)
+---@param opts { depth: integer }|nil
+---@return fun(): any
+function json.lines(source, opts)
+  check.callable("source", source)
+  local depth = check.options(opts, LINES).depth
+  local number = 0
+  return function()
+    local line
+    repeat
+      line, number = source(), number + 1
+    until line == nil or line:find("%S")
+    if line == nil then return nil end
+    local value = decode_line(line, number, depth)
+    if value == nil then return require "tusk.null" end
+    return value
+  end
+end
+
+return json
