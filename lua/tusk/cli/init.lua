@@ -25,6 +25,7 @@ end
 --- Runs the command; the program's exit status is what it returns.
 function cli.main()
   render.color = program.terminal
+  require("tusk.log_style").pretty = program.terminal
   local command = require("tusk.cli." .. COMMANDS[program.command])
   local ok, status = xpcall(command.main, errors.at_base, program, flags())
   if not ok then
