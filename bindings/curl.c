@@ -1,0 +1,402 @@
+/* curl.c: HTTP by libcurl's multi interface, driven by the host's loop. */
+/* link: -lcurl -Wl,-z,nodelete */
+// nodelete: a name lookup that was given up runs on, in a thread of libcurl's, after the state
+// closed
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "curl_http.h"
+
+#define CONNECTIONS_KEPT 128
+#define CONNECTIONS_MAX  256 /* further requests wait inside libcurl, their timeouts running */
+#define AGAIN_MAX        16
+
+struct watch { /* of one socket; malloc'ed, freed when its handle is closed */
+    uv_poll_t poll;
+    struct http *http;
+    curl_socket_t fd;
+};
+
+/* ---- handles ---- */
+
+static void http_release(struct http *http)
+{
+    if (--http->handles)
+        return;
+    curl_global_cleanup();
+    free(http);
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+    http_release(handle->data);
+}
+
+static void watch_closed(uv_handle_t *handle)
+{
+    struct watch *w = handle->data;
+    http_release(w->http);
+    free(w);
+}
+
+static CURL *easy_take(struct http *http)
+{
+    return http->spares ? http->spare[--http->spares] : curl_easy_init();
+}
+
+static void easy_give(struct http *http, CURL *easy)
+{
+    if (http->spares == SPARE_MAX) {
+        curl_easy_cleanup(easy);
+        return;
+    }
+    curl_easy_reset(easy);
+    http->spare[http->spares++] = easy;
+}
+
+/* ---- the end of a request ---- */
+
+/* Takes r out of the multi; its connection closes unless the answer is complete. */
+static void request_unlink(struct request *r)
+{
+    struct http *http = r->http;
+    assert(!http->inside);
+    curl_multi_remove_handle(http->multi, r->easy);
+    easy_give(http, r->easy);
+    r->easy = NULL;
+    if (r->prev)
+        r->prev->next = r->next;
+    else
+        http->active = r->next;
+    if (r->next)
+        r->next->prev = r->prev;
+}
+
+static int bytes_left(struct request *r)
+{
+    long size = 0;
+    curl_easy_getinfo(r->easy, CURLINFO_REQUEST_SIZE, &size);
+    return size > 0;
+}
+
+static void request_done(struct request *r, CURLcode code)
+{
+    curl_off_t lookup = 0, connect = 0;
+    r->code = code;
+    r->sent = (uint8_t)bytes_left(r);
+    curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->status);
+    curl_easy_getinfo(r->easy, CURLINFO_HTTP_VERSION, &r->version);
+    curl_easy_getinfo(r->easy, CURLINFO_TOTAL_TIME, &r->elapsed);
+    curl_easy_getinfo(r->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &r->expected);
+    curl_easy_getinfo(r->easy, CURLINFO_NAMELOOKUP_TIME_T, &lookup);
+    curl_easy_getinfo(r->easy, CURLINFO_PRETRANSFER_TIME_T, &connect);
+    r->resolved = lookup > 0;
+    r->connected = connect > 0;
+    if (!r->os_error)
+        curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &r->os_error);
+    request_unlink(r);
+    tusk_wake(&r->wait);
+}
+
+static void take_unwatched(struct http *http)
+{
+    for (struct request *r = http->active, *next; r; r = next) {
+        next = r->next;
+        if (r->unwatched)
+            request_done(r, CURLE_COULDNT_CONNECT);
+    }
+}
+
+static void take_finished(struct http *http)
+{
+    int left;
+    for (CURLMsg *m; (m = curl_multi_info_read(http->multi, &left));) {
+        struct request *r = NULL;
+        CURLcode code = m->data.result;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&r);
+        request_done(r, code);
+    }
+    take_unwatched(http);
+}
+
+/* ---- libcurl and the loop ---- */
+
+static void timer_rang(uv_timer_t *timer);
+
+static void drive(struct http *http, curl_socket_t fd, int events)
+{
+    int running;
+    http->inside = 1;
+    http->again = 0;
+    curl_multi_socket_action(http->multi, fd, events, &running);
+    for (int n = 0; http->again && n < AGAIN_MAX; n++) {
+        http->again = 0;
+        curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    }
+    http->inside = 0;
+    if (http->again)
+        uv_timer_start(&http->timer, timer_rang, 0, 0);
+    take_finished(http);
+}
+
+static void timer_rang(uv_timer_t *timer)
+{
+    drive(timer->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void kicked(struct tusk_hook *k)
+{
+    struct http *http = (struct http *)((char *)k - offsetof(struct http, kick));
+    if (!http->closing)
+        drive(http, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* libcurl's: call me in ms milliseconds (-1: no more). */
+static int set_timer(CURLM *multi, long ms, void *ud)
+{
+    (void)multi;
+    struct http *http = ud;
+    if (http->closing)
+        return 0;
+    if (ms > 0)
+        uv_timer_start(&http->timer, timer_rang, (uint64_t)ms, 0);
+    else
+        uv_timer_stop(&http->timer);
+    if (ms)
+        return 0;
+    if (http->inside)
+        http->again = 1;
+    else
+        tusk_before_poll(http->host, &http->kick);
+    return 0;
+}
+
+static void socket_ready(uv_poll_t *poll, int status, int events)
+{
+    struct watch *w = poll->data;
+    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
+    if (events & UV_READABLE)
+        flags |= CURL_CSELECT_IN;
+    if (events & UV_WRITABLE)
+        flags |= CURL_CSELECT_OUT;
+    drive(w->http, w->fd, flags);
+}
+
+static struct watch *watch_new(struct http *http, curl_socket_t fd)
+{
+    struct watch *w = malloc(sizeof *w);
+    if (!w)
+        return NULL;
+    w->http = http;
+    w->fd = fd;
+    if (uv_poll_init_socket(http->loop, &w->poll, fd)) {
+        free(w);
+        return NULL;
+    }
+    w->poll.data = w;
+    http->handles++;
+    curl_multi_assign(http->multi, fd, w);
+    return w;
+}
+
+static void watch_end(struct http *http, curl_socket_t fd, struct watch *w)
+{
+    if (!w)
+        return;
+    curl_multi_assign(http->multi, fd, NULL);
+    uv_poll_stop(&w->poll);
+    uv_close((uv_handle_t *)&w->poll, watch_closed);
+}
+
+static void mark_unwatched(struct http *http, CURL *easy)
+{
+    struct request *r = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&r);
+    if (!r)
+        return;
+    r->unwatched = 1;
+    r->os_error = ENOMEM;
+    http->again = 1;
+}
+
+/* libcurl's: watch fd for `what` from now on. */
+static int set_socket(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud)
+{
+    struct http *http = ud;
+    struct watch *w = socket_ud;
+    if (what == CURL_POLL_REMOVE) {
+        watch_end(http, fd, w);
+        return 0;
+    }
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    if (!w)
+        w = watch_new(http, fd);
+    if (!w || uv_poll_start(&w->poll, events, socket_ready))
+        mark_unwatched(http, easy); // an error from here would end every transfer of the multi
+    return 0;
+}
+
+/* ---- the operator ---- */
+
+static void request_cancel(struct tusk_wait *wait)
+{
+    struct request *r = (struct request *)wait;
+    r->abandoned = (uint8_t)bytes_left(r);
+    request_unlink(r);
+    if (r->abandoned)
+        tusk_wake(wait);
+    else
+        tusk_drop(wait);
+}
+
+static const char *version_name(long version)
+{
+    switch (version) {
+    case CURL_HTTP_VERSION_1_0:
+        return "1.0";
+    case CURL_HTTP_VERSION_2_0:
+        return "2";
+    case CURL_HTTP_VERSION_3:
+        return "3";
+    default:
+        return "1.1";
+    }
+}
+
+static int request_finish(lua_State *L, struct tusk_wait *wait)
+{
+    struct request *r = (struct request *)wait;
+    if (r->abandoned)
+        return tusk_fail_cancelled(L, 1);
+    if (r->code)
+        return request_fail(L, r);
+    luaL_checkstack(L, 6, "an answer");
+    lua_pushinteger(L, r->status);
+    lua_pushlstring(L, r->head.data ? r->head.data : "", r->head.length);
+    lua_pushlstring(L, r->body.data ? r->body.data : "", r->body.length);
+    lua_pushstring(L, version_name(r->version));
+    lua_pushnumber(L, r->elapsed);
+    request_free(r);
+    return 5;
+}
+
+static const struct tusk_wait_ops request_ops = {request_finish, request_cancel};
+
+static int op_request_gc(lua_State *L)
+{
+    struct request *r = lua_touserdata(L, 1);
+    if (r->easy) // never started: an error came first
+        curl_easy_cleanup(r->easy);
+    r->easy = NULL;
+    request_free(r);
+    return 0;
+}
+
+static int request_start(lua_State *L, struct request *r)
+{
+    struct http *http = r->http;
+    r->easy = easy_take(http);
+    if (!r->easy)
+        return -1;
+    if (request_configure(L, r) || curl_multi_add_handle(http->multi, r->easy)) {
+        easy_give(http, r->easy);
+        r->easy = NULL;
+        return -1;
+    }
+    r->next = http->active;
+    if (r->next)
+        r->next->prev = r;
+    http->active = r;
+    return 0;
+}
+
+/*
+ * perform{method, url, label, peer, headers, body, user, password, timeout, after, connect_timeout,
+ * max_body, idempotent, ca, cert, key, insecure} -> status, header block, body, version, seconds.
+ * One exchange; redirects are the caller's. Everything in the table has been checked.
+ */
+static int op_perform(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    struct request *r = tusk_wait_new(L, sizeof *r, &request_ops);
+    r->http = lua_touserdata(L, lua_upvalueindex(1));
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, 1);
+    lua_setfenv(L, -2);
+    request_read(L, r);
+    if (request_start(L, r))
+        return luaL_error(L, "not enough memory");
+    return tusk_park(L, &r->wait);
+}
+
+/* ---- setting up ---- */
+
+static void http_close(struct tusk_hook *k)
+{
+    struct http *http = (struct http *)((char *)k - offsetof(struct http, at_close));
+    http->closing = 1;
+    while (http->active) {
+        http->active->abandoned = 1;
+        request_unlink(http->active);
+    }
+    while (http->spares)
+        curl_easy_cleanup(http->spare[--http->spares]);
+    curl_multi_cleanup(http->multi);
+    uv_close((uv_handle_t *)&http->timer, timer_closed);
+}
+
+static struct http *http_new(struct tusk *host, uv_loop_t *loop)
+{
+    struct http *http = calloc(1, sizeof *http);
+    if (!http)
+        return NULL;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT))
+        goto fail_global;
+    http->multi = curl_multi_init();
+    if (!http->multi)
+        goto fail_multi;
+    http->host = host;
+    http->loop = loop;
+    http->handles = 1;
+    http->kick.run = kicked;
+    http->at_close.run = http_close;
+    uv_timer_init(loop, &http->timer);
+    http->timer.data = http;
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+    curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)CONNECTIONS_MAX);
+    return http;
+
+fail_multi:
+    curl_global_cleanup();
+fail_global:
+    free(http);
+    return NULL;
+}
+
+TUSK_LUA_EXPORT int luaopen_tusk_binding_curl(lua_State *L);
+
+int luaopen_tusk_binding_curl(lua_State *L)
+{
+    lua_createtable(L, 0, 2);
+    url_open(L);
+    lua_pushcfunction(L, op_url);
+    lua_setfield(L, -2, "url");
+    lua_createtable(L, 0, 1); // the metatable of requests
+    lua_pushcfunction(L, op_request_gc);
+    lua_setfield(L, -2, "__gc");
+    struct http *http = http_new(tusk_of(L), tusk_loop(L));
+    if (!http)
+        return luaL_error(L, "libcurl cannot start");
+    tusk_at_close(http->host, &http->at_close);
+    lua_pushlightuserdata(L, http);
+    lua_insert(L, -2);
+    lua_pushcclosure(L, op_perform, 2);
+    lua_setfield(L, -2, "perform");
+    return 1;
+}

@@ -1,0 +1,127 @@
+/* curl_error.c: what a failed request raises. */
+#include <string.h>
+
+#include "curl_http.h"
+
+struct failure {
+    const char *kind;
+    int retry; /* may be tried again if nothing was sent, or it is safe to repeat */
+};
+
+static const struct {
+    CURLcode code;
+    struct failure failure;
+} failures[] = {
+    {CURLE_COULDNT_RESOLVE_HOST, {"http.dns", 1}},
+    {CURLE_COULDNT_CONNECT, {"http.connect", 1}},
+    {CURLE_SSL_CONNECT_ERROR, {"http.tls", 1}},
+    {CURLE_PEER_FAILED_VERIFICATION, {"http.tls", 0}},
+    {CURLE_SSL_CERTPROBLEM, {"http.tls", 0}},
+    {CURLE_SSL_CIPHER, {"http.tls", 0}},
+    {CURLE_SSL_CACERT_BADFILE, {"http.tls", 0}},
+    {CURLE_SSL_ISSUER_ERROR, {"http.tls", 0}},
+    {CURLE_SSL_ENGINE_NOTFOUND, {"http.tls", 0}},
+    {CURLE_SSL_INVALIDCERTSTATUS, {"http.tls", 0}},
+    {CURLE_USE_SSL_FAILED, {"http.tls", 0}},
+    {CURLE_PARTIAL_FILE, {"http.body", 1}},
+    {CURLE_BAD_CONTENT_ENCODING, {"http.body", 0}},
+};
+
+static const char *reason(const struct request *r)
+{
+    return r->detail[0] ? r->detail : curl_easy_strerror(r->code);
+}
+
+static void push_limit(lua_State *L, struct request *r)
+{
+    tusk_error(L, "http.body", "the body of %s is larger than max_body (%f bytes)", r->label,
+               (double)r->limit);
+    lua_pushnumber(L, (lua_Number)r->limit);
+    lua_setfield(L, -2, "limit");
+}
+
+static void push_timeout(lua_State *L, struct request *r)
+{
+    if (!r->connected && r->elapsed < r->after - 0.001) {
+        const char *kind = r->resolved ? "http.connect" : "http.dns";
+        tusk_error(L, kind, "cannot connect to %s: no connection within %f s (ETIMEDOUT)", r->peer,
+                   r->connect_timeout);
+        return;
+    }
+    tusk_error(L, "timeout", "no whole answer from %s within %f s", r->label, r->after);
+    lua_pushnumber(L, r->after);
+    lua_setfield(L, -2, "after");
+}
+
+static void push_connect(lua_State *L, struct request *r)
+{
+    int e = -(int)r->os_error;
+    if (e)
+        tusk_error(L, "http.connect", "cannot connect to %s: %s (%s)", r->peer, uv_strerror(e),
+                   uv_err_name(e));
+    else
+        tusk_error(L, "http.connect", "cannot connect to %s: %s", r->peer, reason(r));
+}
+
+/* The connection broke while the request was sent or the answer awaited. */
+static void push_broken(lua_State *L, struct request *r)
+{
+    if (!r->head_done)
+        tusk_error(L, "http.connect", "%s closed the connection before it answered", r->peer);
+    else if (r->expected >= 0)
+        tusk_error(L, "http.body", "%s closed the connection after %f of %f bytes of the body",
+                   r->peer, (double)r->body.length, (double)r->expected);
+    else
+        tusk_error(L, "http.body", "%s closed the connection within the body (after %f bytes)",
+                   r->peer, (double)r->body.length);
+}
+
+static int is_broken(const struct request *r)
+{
+    return r->repeated || r->code == CURLE_RECV_ERROR || r->code == CURLE_SEND_ERROR ||
+           r->code == CURLE_GOT_NOTHING || r->code == CURLE_PARTIAL_FILE;
+}
+
+static struct failure failure_of(CURLcode code)
+{
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++)
+        if (failures[i].code == code)
+            return failures[i].failure;
+    return (struct failure){"http.protocol", 0};
+}
+
+static int push_error(lua_State *L, struct request *r)
+{
+    struct failure f = failure_of(r->code);
+    if (r->too_large)
+        return push_limit(L, r), 0;
+    if (r->head_too_large || (r->code == CURLE_OUT_OF_MEMORY && r->sent && !r->head_done))
+        return tusk_error(L, "http.protocol", "the header of the answer from %s is over 64 KiB",
+                          r->label),
+               0;
+    if (r->code == CURLE_OPERATION_TIMEDOUT)
+        return push_timeout(L, r), 1;
+    if (r->code == CURLE_COULDNT_CONNECT)
+        return push_connect(L, r), 1;
+    if (is_broken(r))
+        return push_broken(L, r), 1;
+    if (r->code == CURLE_COULDNT_RESOLVE_HOST)
+        return tusk_error(L, f.kind, "cannot resolve the name in %s", r->peer), 1;
+    return tusk_error(L, f.kind, "%s: %s", r->label, reason(r)), f.retry;
+}
+
+int request_fail(lua_State *L, struct request *r)
+{
+    if (r->no_memory)
+        return luaL_error(L, "not enough memory");
+    luaL_checkstack(L, 8, "an error");
+    int retry = push_error(L, r);
+    lua_pushstring(L, r->label);
+    lua_setfield(L, -2, "url");
+    lua_pushboolean(L, r->sent);
+    lua_setfield(L, -2, "sent");
+    lua_pushboolean(L, retry && (!r->sent || r->idempotent));
+    lua_setfield(L, -2, "retryable");
+    request_free(r);
+    return lua_error(L);
+}

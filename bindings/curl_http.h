@@ -1,0 +1,86 @@
+/* curl_http.h: what the files of the curl binding share. */
+#ifndef CURL_HTTP_H
+#define CURL_HTTP_H 1
+
+#include <curl/curl.h>
+
+#include "tusk_lua.h"
+
+#define HEAD_MAX  (64 * 1024) /* bytes of all header lines of one answer, interim ones included */
+#define SPARE_MAX 64          /* easy handles kept for the next request */
+
+struct request;
+
+struct http { /* one per host, malloc'ed: lives until the last of its uv handles is closed */
+    CURLM *multi;
+    struct tusk *host;
+    uv_loop_t *loop;
+    uv_timer_t timer;
+    struct tusk_hook at_close;
+    struct tusk_hook kick; /* drives libcurl before the loop polls, after requests were started */
+    struct request *active;
+    CURL *spare[SPARE_MAX];
+    int spares;
+    int handles; /* uv handles not closed yet */
+    int inside;  /* libcurl is running: nothing may be removed from the multi now */
+    int again;   /* libcurl asked to be called again at once */
+    int closing;
+};
+
+struct buffer {
+    char *data;
+    size_t length, size;
+};
+
+/*
+ * One request, from park to wake. Its environment is the table it was made from, so the strings in
+ * it stay where they are while libcurl reads them. The easy handle leaves it before the wake.
+ */
+struct request {
+    struct tusk_wait wait;
+    struct http *http;
+    struct request *next, *prev; /* among the active */
+    CURL *easy;
+    struct curl_slist *headers;
+    struct buffer head, body;
+    const char *label;      /* the URL, as errors may show it */
+    const char *peer;       /* host:port */
+    double after;           /* seconds the caller allowed in all */
+    double connect_timeout; /* seconds */
+    curl_off_t limit;       /* of the body, bytes */
+    size_t head_total;      /* header bytes received, interim answers included */
+    double elapsed;         /* seconds */
+    long status, version, os_error;
+    curl_off_t expected; /* Content-Length, or -1 */
+    CURLcode code;
+    uint8_t idempotent;
+    uint8_t started; /* handed to a connection at least once */
+    uint8_t sent;    /* bytes of it may have left */
+    uint8_t resolved, connected;
+    uint8_t head_done; /* the final answer's header block is complete */
+    uint8_t too_large, head_too_large, no_memory, repeated;
+    uint8_t abandoned; /* cancelled after bytes had left */
+    uint8_t unwatched; /* its socket could not be watched */
+    char detail[CURL_ERROR_SIZE];
+};
+
+/* curl_request.c */
+
+/* Reads the table at stack index 1 into r. May raise. */
+void request_read(lua_State *L, struct request *r);
+/* Sets every option of r->easy for the table at index 1. 0, or -1: out of memory. Never raises. */
+int request_configure(lua_State *L, struct request *r);
+/* Frees the memory a request holds outside Lua. */
+void request_free(struct request *r);
+
+/* curl_error.c: raises what r ended with. */
+int request_fail(lua_State *L, struct request *r);
+
+/* curl_url.c */
+
+/* url(text [, base]) -> {url, scheme, host, port, user, password}, or nil and why not. */
+int op_url(lua_State *L);
+/* Registers the metatable op_url needs. */
+void url_open(lua_State *L);
+
+#endif

@@ -1,0 +1,64 @@
+-- client.lua: a server and what is always said to it.
+local check = require "tusk.check"
+local core = require "tusk.core"
+local exchange = require "tusk.http.exchange"
+local Gate = require "tusk.http.gate"
+local headers = require "tusk.http.headers"
+local options = require "tusk.http.options"
+local url = require "tusk.http.url"
+local verbs = require "tusk.http.verbs"
+
+local client = {}
+
+local INHERITED = { "timeout", "connect_timeout", "max_body", "redirects", "tls" }
+
+-- The URL of a path, or of an absolute URL on the same server: a client's credentials go nowhere else.
+local function target_of(base, path)
+  if not base then return path end
+  if not path:find("^%a[%w+.-]*://") then
+    return base:gsub("/+$", "") .. (path:find("^[?#]") and "" or "/") .. path:gsub("^/+", "")
+  end
+  if not url.same_origin(url.parse(path), url.parse(base)) then
+    check.fail(("the client is for %s; use @http for other servers"):format(url.peer(url.parse(base))),
+      { argument = "url" })
+  end
+  return path
+end
+
+local function with_defaults(defaults, opts)
+  local all = {}
+  for name, value in pairs(opts) do all[name] = value end
+  for _, name in ipairs(INHERITED) do
+    if all[name] == nil then all[name] = defaults[name] end
+  end
+  if all.bearer == nil and all.basic == nil then all.bearer, all.basic = defaults.bearer, defaults.basic end
+  return all
+end
+
+local meta = { __name = "tusk.http.Client", __namespace = true }
+
+function meta.__index(self, key)
+  local names = {}
+  for name in pairs(self) do names[#names + 1] = name end
+  check.fail(("a client has no function %q%s"):format(tostring(key), (check.hint(tostring(key), names))))
+end
+
+--- A client: get, post, … with dots, like @http itself.
+---@param opts table|nil { base, headers, timeout, connect_timeout, max_body, redirects, bearer, basic, tls, max_connections }
+function client.new(opts)
+  local defaults = {}
+  for name, value in pairs(check.opt_table("options", opts) or {}) do defaults[name] = value end
+  options.defaults(defaults)
+  local own_headers = headers.check(defaults.headers)
+  local gate = defaults.max_connections and Gate.new(defaults.max_connections)
+  local function dispatch(method, path, given)
+    local started = core.now()
+    local plan = options.plan(method, target_of(defaults.base, path), with_defaults(defaults, given))
+    plan.headers = headers.merge(own_headers, plan.headers)
+    if gate then return gate:run(plan.timeout, exchange.run, plan, started) end
+    return exchange.run(plan, started)
+  end
+  return setmetatable(verbs.add({}, "client", dispatch), meta)
+end
+
+return client

@@ -1,0 +1,130 @@
+-- exchange.lua: carries a plan out: one request, and those that redirects lead to.
+local raw = require "tusk.binding.curl"
+local core = require "tusk.core"
+local errors = require "tusk.errors"
+local operators = require "tusk.operators"
+local headers = require "tusk.http.headers"
+local response = require "tusk.http.response"
+local url = require "tusk.http.url"
+local version = "tusk"
+
+local exchange = {}
+
+local warned = {} -- origin → true, bounded by the program's own list of servers
+
+local function warn_insecure(target)
+  local origin = url.peer(target)
+  if warned[origin] or not operators.exists("log") then return end
+  warned[origin] = true
+  operators.get("log").warn("the TLS certificate of " .. origin .. " is not verified (tls.insecure)")
+end
+
+-- The lines to send. After a redirect to another server nothing of the caller's is left but the body's type.
+local function lines_of(plan)
+  local list, lines = plan.headers, {}
+  if plan.type and not headers.has(list, "content-type") then lines[1] = "Content-Type: " .. plan.type end
+  if not plan.type and not headers.has(list, "content-type") then lines[1] = "Content-Type:" end
+  if not headers.has(list, "user-agent") then lines[#lines + 1] = "User-Agent: " .. version end
+  if not headers.has(list, "expect") then lines[#lines + 1] = "Expect:" end
+  if plan.bearer then lines[#lines + 1] = "Authorization: Bearer " .. plan.bearer end
+  return headers.lines(list, lines)
+end
+
+-- The table the binding takes; fresh every time, for the binding keeps it.
+local function spec_of(plan, left)
+  local tls, target = plan.tls, plan.target
+  if tls.insecure and target.scheme == "https" then warn_insecure(target) end
+  return {
+    method = plan.method, url = target.url, label = url.label(target), peer = url.peer(target),
+    headers = lines_of(plan), body = plan.body, user = plan.user, password = plan.password,
+    timeout = left, after = plan.timeout, connect_timeout = plan.connect_timeout, max_body = plan.max_body,
+    idempotent = plan.idempotent, ca = tls.ca, cert = tls.cert, key = tls.key, insecure = tls.insecure,
+  }
+end
+
+local function perform(plan, left)
+  local status, head, body, http_version, elapsed = core.settle(raw.perform(spec_of(plan, left)))
+  return response.new {
+    status = status, head = head, body = body, http_version = http_version, elapsed = elapsed,
+    url = plan.target.url,
+  }
+end
+
+local REDIRECT = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+local function fail_redirect(answer, plan, why)
+  errors.raise("http.redirect", ("%s redirects to %q: %s"):format(url.label(plan.target), answer.headers.location, why), {
+    url = url.label(plan.target), status = answer.status, location = answer.headers.location, sent = true,
+    retryable = false,
+  })
+end
+
+local function content_type_only(list)
+  local kept = {}
+  for _, h in ipairs(list) do
+    if h.name:lower() == "content-type" then kept[#kept + 1] = h end
+  end
+  return kept
+end
+
+local function without_content_type(list)
+  return headers.merge(list, { { name = "Content-Type", values = {} } })
+end
+
+-- The caller's headers, credentials and client certificate were meant for another server.
+local function drop_private(plan)
+  plan.headers = content_type_only(plan.headers)
+  plan.bearer, plan.user, plan.password = nil, nil, nil
+  plan.tls = { ca = plan.tls.ca, insecure = plan.tls.insecure }
+end
+
+local function becomes_get(status, method)
+  if status == 303 then return method ~= "GET" and method ~= "HEAD" end
+  return (status == 301 or status == 302) and method == "POST"
+end
+
+-- Turns the plan into the one for the next hop.
+local function follow(plan, answer, hops)
+  local target, why = url.resolve(answer.headers.location, plan.target.url)
+  if not target then fail_redirect(answer, plan, why) end
+  if hops > plan.redirects then
+    fail_redirect(answer, plan, ("that would be more than %d redirects"):format(plan.redirects))
+  end
+  if plan.target.scheme == "https" and target.scheme == "http" then
+    fail_redirect(answer, plan, "https must not lead to http")
+  end
+  if not url.same_origin(plan.target, target) then drop_private(plan) end
+  if becomes_get(answer.status, plan.method) then
+    plan.method, plan.body, plan.type, plan.idempotent = "GET", nil, nil, true
+    plan.headers = without_content_type(plan.headers)
+  end
+  target.user, target.password = nil, nil
+  plan.target = target
+end
+
+local function time_left(plan, started)
+  local left = plan.timeout - (core.now() - started)
+  if left > 0 or plan.timeout == 0 then return math.max(left, 0) end
+  errors.raise("timeout", ("no whole answer from %s within %g s"):format(url.label(plan.target), plan.timeout),
+    { after = plan.timeout, url = url.label(plan.target), sent = true, retryable = plan.idempotent })
+end
+
+--- Sends and returns the answer. The plan is used up.
+---@param plan tusk.http.Plan
+---@param started number when the caller began, on core.now()'s clock
+---@return tusk.http.Response
+function exchange.run(plan, started)
+  local hops, spent = 0, 0
+  while true do
+    local answer = perform(plan, time_left(plan, started))
+    spent = spent + answer.elapsed
+    if plan.redirects == 0 or not REDIRECT[answer.status] or not answer.headers.location then
+      answer.elapsed = spent
+      return answer
+    end
+    hops = hops + 1
+    follow(plan, answer, hops)
+  end
+end
+
+return exchange

@@ -1,0 +1,155 @@
+-- options.lua: what a caller asked for, checked, as a plan of what to send.
+local check = require "tusk.check"
+local headers = require "tusk.http.headers"
+local url = require "tusk.http.url"
+
+local options = {}
+
+options.request = {
+  "headers", "query", "json", "form", "body", "bearer", "basic", "timeout", "connect_timeout", "max_body",
+  "redirects", "tls",
+}
+options.send = { "method", "url", unpack(options.request) }
+options.client = {
+  "base", "headers", "timeout", "connect_timeout", "max_body", "redirects", "bearer", "basic", "tls",
+  "max_connections",
+}
+
+local TIMEOUT, CONNECT_TIMEOUT = 30, 10 -- seconds
+local MAX_BODY = 16 * 1024 * 1024
+local REDIRECTS = 5
+
+-- RFC 9110, 9.2.2
+local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true, TRACE = true }
+
+---@class tusk.http.Plan
+---@field method string
+---@field target tusk.http.Url
+---@field headers table[] the caller's: { name, values }
+---@field type string|nil Content-Type that the body implies
+---@field body string|nil
+---@field user string|nil
+---@field password string|nil
+---@field timeout number seconds
+---@field connect_timeout number seconds
+---@field max_body number bytes
+---@field redirects integer
+---@field tls table
+---@field idempotent boolean
+
+local function method_of(method)
+  check.string("method", method)
+  if method == "" or method:find("[^%w!#$%%&'*+%-.^_`|~]") then
+    check.fail(("method: %q is not a method"):format(method), { argument = "method" })
+  end
+  method = method:upper()
+  if method == "CONNECT" then check.fail("method: CONNECT is for proxies") end
+  return method
+end
+
+local function only_one(opts, ...)
+  local found
+  for _, name in ipairs { ... } do
+    if opts[name] ~= nil then
+      if found then check.fail(("%s and %s exclude each other"):format(found, name), { argument = name }) end
+      found = name
+    end
+  end
+end
+
+local function body_of(plan, opts)
+  only_one(opts, "json", "form", "body")
+  if opts.json ~= nil then
+    plan.body, plan.type = require("tusk.op.json").encode(opts.json), "application/json"
+  elseif opts.form ~= nil then
+    plan.body, plan.type = url.encode("form", opts.form, "+"), "application/x-www-form-urlencoded"
+  else
+    plan.body = check.opt_string("body", opts.body)
+  end
+  if plan.body and plan.method == "HEAD" then check.fail("a HEAD request has no body") end
+  if not plan.body and (plan.method == "POST" or plan.method == "PUT" or plan.method == "PATCH") then plan.body = "" end
+end
+
+local function user_and_password(basic)
+  if type(basic) == "string" then
+    local user, password = basic:match("^([^:]*):(.*)$")
+    if not user then check.fail('basic: write "user:password" or { user, password }', { argument = "basic" }) end
+    return user, password
+  end
+  check.table("basic", basic)
+  local user, password = check.string("basic[1]", basic[1]), check.string("basic[2]", basic[2])
+  if user:find(":", 1, true) then check.fail("basic: a user's name cannot contain a colon", { argument = "basic" }) end
+  return user, password
+end
+
+local function credentials(plan, opts)
+  only_one(opts, "bearer", "basic")
+  if opts.bearer ~= nil then
+    plan.bearer = headers.check_value("bearer", check.string("bearer", opts.bearer))
+  elseif opts.basic ~= nil then
+    plan.user, plan.password = user_and_password(opts.basic)
+  else
+    plan.user, plan.password = plan.target.user, plan.target.user and plan.target.password or nil
+  end
+  if plan.user and (plan.user .. (plan.password or "")):find("%z") then check.fail("basic: a zero byte") end
+end
+
+local function tls_of(tls)
+  tls = check.options(tls, { "ca", "cert", "key", "insecure" })
+  for _, name in ipairs { "ca", "cert", "key" } do
+    if check.opt_string("tls." .. name, tls[name]) and tls[name]:find("%z") then
+      check.fail("tls." .. name .. " cannot contain a zero byte")
+    end
+  end
+  check.opt_boolean("tls.insecure", tls.insecure)
+  return tls
+end
+
+local function redirects_of(v)
+  if v == nil or v == true then return REDIRECTS end
+  if v == false then return 0 end
+  if check.integer("redirects", v) < 0 then check.fail("redirects: 0 or more expected", { argument = "redirects" }) end
+  return v
+end
+
+--- Checks what a request and a client have in common; raises kind `argument`.
+function options.limits(plan, opts)
+  plan.timeout = check.duration("timeout", opts.timeout, TIMEOUT)
+  plan.connect_timeout = check.duration("connect_timeout", opts.connect_timeout, CONNECT_TIMEOUT)
+  plan.max_body = check.size("max_body", opts.max_body, MAX_BODY)
+  plan.redirects = redirects_of(opts.redirects)
+  plan.tls = tls_of(opts.tls)
+  return plan
+end
+
+--- The plan for one request.
+---@param method string
+---@param target string
+---@param opts table|nil already known to hold no unknown option
+---@return tusk.http.Plan
+function options.plan(method, target, opts)
+  local plan = options.limits({ method = method_of(method), target = url.parse(target) }, opts)
+  if opts.query ~= nil then plan.target.url = url.with_query(plan.target.url, opts.query) end
+  plan.headers = headers.check(opts.headers)
+  plan.idempotent = IDEMPOTENT[plan.method] or headers.has(plan.headers, "idempotency-key")
+  body_of(plan, opts)
+  credentials(plan, opts)
+  return plan
+end
+
+--- A client's options, checked, as defaults for its requests.
+function options.defaults(opts)
+  check.options(opts, options.client)
+  if opts.base ~= nil then url.parse(opts.base) end
+  if opts.base and opts.base:find("[?#]") then check.fail("base: a query or fragment", { argument = "base" }) end
+  headers.check(opts.headers)
+  only_one(opts, "bearer", "basic")
+  if opts.bearer ~= nil then headers.check_value("bearer", check.string("bearer", opts.bearer)) end
+  if opts.basic ~= nil then user_and_password(opts.basic) end
+  local n = check.opt_integer("max_connections", opts.max_connections)
+  if n and n < 1 then check.fail("max_connections: 1 or more expected", { argument = "max_connections" }) end
+  options.limits({}, opts)
+  return opts
+end
+
+return options

@@ -1,0 +1,84 @@
+-- response.lua: what a request returns.
+local check = require "tusk.check"
+local errors = require "tusk.errors"
+local headers = require "tusk.http.headers"
+
+---@class tusk.http.Response
+---@field status integer
+---@field ok boolean status is 200–299
+---@field headers tusk.http.Headers
+---@field url string the last one, after redirects
+---@field http_version string "1.0", "1.1", "2"
+---@field elapsed number seconds, redirects included
+local Response = {}
+local meta = { __name = "tusk.http.Response" }
+local response = {}
+
+function meta.__index(self, key)
+  if key ~= "headers" then return Response[key] end
+  local parsed = headers.parse(rawget(self, "head"))
+  rawset(self, "headers", parsed)
+  return parsed
+end
+
+function meta.__tostring(self)
+  return ("response %d from %s"):format(self.status, self.url)
+end
+
+local function own(self, name)
+  if getmetatable(self) ~= meta then check.fail(("response:%s() is called with a colon"):format(name)) end
+  return self
+end
+
+---@param fields table { status, head, body, url, http_version, elapsed }
+---@return tusk.http.Response
+function response.new(fields)
+  fields.ok = fields.status >= 200 and fields.status <= 299
+  return setmetatable(fields, meta)
+end
+
+--- The body. Strings are bytes: what was received, decompressed.
+---@return string
+function Response:text()
+  return own(self, "text").body
+end
+
+---@return string
+function Response:bytes()
+  return own(self, "bytes").body
+end
+
+--- The body as JSON; raises what @json.decode raises.
+function Response:json()
+  return require("tusk.op.json").decode(own(self, "json").body)
+end
+
+--- Iterates over the lines of the body, without their ends.
+---@return fun(): string|nil
+function Response:lines()
+  local body, at = own(self, "lines").body, 1
+  return function()
+    if at > #body then return nil end
+    local stop = body:find("\n", at, true) or #body + 1
+    local line = body:sub(at, stop - 1)
+    at = stop + 1
+    return (line:gsub("\r$", ""))
+  end
+end
+
+local function retry_after(self)
+  return tonumber((self.headers["retry-after"] or ""):match("^%d+$"))
+end
+
+--- The response itself, or raises kind http.status.NNN if the status is 400 or more.
+---@return tusk.http.Response
+function Response:raise_for_status()
+  local status = own(self, "raise_for_status").status
+  if status < 400 then return self end
+  errors.raise("http.status." .. status, ("%s answered %d"):format(self.url, status), {
+    status = status, url = self.url, response = self, sent = true,
+    retryable = status == 429 or status == 503, retry_after = retry_after(self),
+  })
+end
+
+return response

@@ -1,0 +1,109 @@
+-- verbs.lua: the functions that @http and its clients have in common, and the builder.
+local check = require "tusk.check"
+local options = require "tusk.http.options"
+
+local verbs = {}
+
+local METHODS = { "get", "post", "put", "patch", "delete", "head", "options" }
+
+---@class tusk.http.Builder
+local Builder = { __name = "tusk.http.Builder" }
+Builder.__index = Builder
+
+local function own(self, name)
+  if getmetatable(self) ~= Builder then
+    check.fail(("request:%s() is called with a colon"):format(name))
+  end
+  return self
+end
+
+local function setter(name)
+  Builder[name] = function(self, value)
+    own(self, name).options[name] = value
+    return self
+  end
+end
+for _, name in ipairs(options.request) do setter(name) end
+
+--- Sets one header.
+---@param value string|number|string[]
+function Builder:header(name, value)
+  local opts = own(self, "header").options
+  opts.headers = opts.headers or {}
+  opts.headers[check.string("name", name)] = value
+  return self
+end
+
+local function merged(opts, name, t)
+  check.table(name, t)
+  local all = {}
+  for k, v in pairs(opts[name] or {}) do all[k] = v end
+  for k, v in pairs(t) do all[k] = v end
+  opts[name] = all
+end
+
+--- Adds to the headers set so far.
+function Builder:headers(t)
+  merged(own(self, "headers").options, "headers", t)
+  return self
+end
+
+--- Adds to the query set so far.
+function Builder:query(t)
+  merged(own(self, "query").options, "query", t)
+  return self
+end
+
+function Builder:basic(user, password)
+  own(self, "basic").options.basic = password ~= nil and { user, password } or user
+  return self
+end
+
+--- Sends it. A builder may be sent more than once.
+---@param method string
+---@return tusk.http.Response
+function Builder:send(method)
+  own(self, "send")
+  return (self.dispatch(check.string("method", method), self.url, self.options))
+end
+
+local function ending(name)
+  Builder[name] = function(self)
+    own(self, name)
+    return (self.dispatch(name, self.url, self.options))
+  end
+end
+for _, name in ipairs(METHODS) do
+  if name ~= "options" then ending(name) end -- :send("OPTIONS")
+end
+Builder.options = nil
+
+--- Adds get, post, …, send and request to a namespace.
+---@param namespace table
+---@param name string what messages call it
+---@param dispatch fun(method: string, url: string, opts: table): tusk.http.Response
+function verbs.add(namespace, name, dispatch)
+  local function dotted(first, verb)
+    if first == namespace then
+      check.fail(("%s.%s is called with a dot, not a colon"):format(name, verb))
+    end
+  end
+  for _, verb in ipairs(METHODS) do
+    namespace[verb] = function(url, opts)
+      dotted(url, verb)
+      return (dispatch(verb, check.string("url", url), check.options(opts, options.request)))
+    end
+  end
+  function namespace.send(opts)
+    dotted(opts, "send")
+    check.options(check.table("options", opts), options.send)
+    return (dispatch(check.string("method", opts.method), check.string("url", opts.url), opts))
+  end
+  function namespace.request(url)
+    dotted(url, "request")
+    return setmetatable({ url = check.string("url", url), options = {}, dispatch = dispatch }, Builder)
+  end
+  return namespace
+end
+
+return verbs

@@ -1,0 +1,17 @@
+-- @http: requests over HTTP.
+local client = require "tusk.http.client"
+local core = require "tusk.core"
+local exchange = require "tusk.http.exchange"
+local options = require "tusk.http.options"
+local verbs = require "tusk.http.verbs"
+
+local function dispatch(method, url, opts)
+  return (exchange.run(options.plan(method, url, opts), core.now()))
+end
+
+--- @http.get(url, opts), post, put, patch, delete, head, options; send{ method =, url =, … }; request(url).
+local http = verbs.add({}, "@http", dispatch)
+
+http.client = client.new
+
+return http
