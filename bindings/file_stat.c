@@ -51,9 +51,10 @@ static void push_metadata(lua_State *L, const struct statx *st)
 
 static int metadata_push(lua_State *L, struct file_job *job)
 {
-    if (!job->len)
-        return 0;
-    push_metadata(L, &job->st);
+    if (job->len)
+        push_metadata(L, &job->st);
+    else
+        lua_pushnil(L);
     return 1;
 }
 
