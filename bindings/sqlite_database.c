@@ -1,0 +1,150 @@
+/* sqlite_database.c: a database's life, and the loop thread's read transaction of one turn. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sqlite.h"
+
+/* ---- the turn ---- */
+
+void turn_end(struct database *db)
+{
+    if (!db->turn_open)
+        return;
+    db->turn_open = 0;
+    conn_control(&db->inliner, "COMMIT");
+}
+
+static void turn_hook(struct tusk_hook *hook)
+{
+    struct database *db = (struct database *)((char *)hook - offsetof(struct database, turn));
+    turn_end(db);
+}
+
+int turn_begin(struct database *db)
+{
+    if (db->turn_open)
+        return 0;
+    int code = conn_control(&db->inliner, "BEGIN");
+    if (code)
+        return code;
+    db->turn_open = 1;
+    tusk_before_poll(db->state->host, &db->turn);
+    return 0;
+}
+
+void turn_check(struct database *db)
+{
+    if (db->turn_open && sqlite3_get_autocommit(db->inliner.db))
+        db->turn_open = 0;
+}
+
+/* Our own commits must be seen by what follows them. */
+static void turn_refresh(struct database *db)
+{
+    unsigned long long epoch = atomic_load_explicit(&db->epoch, memory_order_acquire);
+    if (epoch != db->seen)
+        turn_end(db);
+    db->seen = epoch;
+}
+
+struct conn *database_inline(struct database *db, uint64_t lease)
+{
+    if (db->memory || lease)
+        return worker_borrow(&db->writer, lease);
+    if (!atomic_load_explicit(&db->ready, memory_order_acquire))
+        return NULL;
+    turn_refresh(db);
+    return &db->inliner;
+}
+
+/* ---- life ---- */
+
+struct database *database_new(struct state *st, const char *path, const struct options *options)
+{
+    struct database *db = calloc(1, sizeof *db);
+    if (!db || !(db->path = strdup(path)) || worker_init(&db->writer, db, CONN_WRITER)) {
+        if (db)
+            free(db->path);
+        free(db);
+        return NULL;
+    }
+    db->state = st;
+    db->options = *options;
+    db->memory = strcmp(path, ":memory:") == 0;
+    db->turn.run = turn_hook;
+    db->inliner.owner = db;
+    db->refs = 1;
+    db->next = st->databases;
+    st->databases = db;
+    return db;
+}
+
+static void free_jobs(struct database *db)
+{
+    while (db->newest)
+        job_free(db->newest);
+}
+
+void database_unref(struct database *db)
+{
+    if (--db->refs)
+        return;
+    free_jobs(db);
+    for (int i = 0; i < db->reader_count; i++) {
+        worker_free(db->readers[i]);
+        free(db->readers[i]);
+    }
+    worker_free(&db->writer);
+    free(db->path);
+    free(db);
+}
+
+void database_stop(struct database *db)
+{
+    if (db->closed)
+        return;
+    db->closed = 1;
+    turn_end(db);
+    for (int i = 0; i < db->reader_count; i++)
+        worker_stop(db->readers[i]);
+    if (atomic_load(&db->ready))
+        conn_close(&db->inliner);
+    worker_stop(&db->writer);
+    if (db->inliner.db) // opened while the writer was ending
+        conn_close(&db->inliner);
+    atomic_store(&db->ready, 0);
+}
+
+static struct worker *reader_new(struct database *db)
+{
+    struct worker *k = calloc(1, sizeof *k);
+    if (!k || worker_init(k, db, CONN_READER)) {
+        free(k);
+        return NULL;
+    }
+    db->readers[db->reader_count++] = k;
+    return k;
+}
+
+static int is_idle(struct worker *k)
+{
+    uv_mutex_lock(&k->mutex);
+    int idle = !k->current && !k->head;
+    uv_mutex_unlock(&k->mutex);
+    return idle;
+}
+
+struct worker *database_reader(struct database *db)
+{
+    for (int i = 0; i < db->reader_count; i++)
+        if (is_idle(db->readers[i]))
+            return db->readers[i];
+    if (db->reader_count < db->options.readers) {
+        struct worker *k = reader_new(db);
+        if (k)
+            return k;
+    }
+    if (!db->reader_count)
+        return NULL;
+    return db->readers[db->reader_turn++ % db->reader_count];
+}

@@ -1,0 +1,289 @@
+/* sqlite_stmt.c: statements, prepared once per connection; what their plans promise; their
+ * parameters. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sqlite.h"
+
+#define CACHE_MAX 256
+
+/* ---- the cache ---- */
+
+static uint32_t hash_text(const char *p, size_t n)
+{
+    uint64_t h = n * 0x9e3779b97f4a7c15u, word;
+    for (; n >= 8; p += 8, n -= 8) {
+        memcpy(&word, p, 8);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 32;
+    }
+    word = 0;
+    memcpy(&word, p, n);
+    h = (h ^ word) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(h >> 32);
+}
+
+static void unlink_age(struct cache *k, struct stmt *s)
+{
+    *(s->newer ? &s->newer->older : &k->newest) = s->older;
+    *(s->older ? &s->older->newer : &k->oldest) = s->newer;
+}
+
+static void link_newest(struct cache *k, struct stmt *s)
+{
+    s->newer = NULL;
+    s->older = k->newest;
+    *(k->newest ? &k->newest->newer : &k->oldest) = s;
+    k->newest = s;
+}
+
+static int is_same(const struct stmt *s, uint32_t hash, const char *sql, size_t length,
+                   int internal)
+{
+    return s->hash == hash && s->length == length && s->internal == internal &&
+           memcmp(s->sql, sql, length) == 0;
+}
+
+static struct stmt *cache_find(struct cache *k, uint32_t hash, const char *sql, size_t length,
+                               int internal)
+{
+    struct stmt *s = k->buckets[hash & 255];
+    while (s && !is_same(s, hash, sql, length, internal))
+        s = s->chain;
+    if (s && s != k->newest) {
+        unlink_age(k, s);
+        link_newest(k, s);
+    }
+    return s;
+}
+
+static void stmt_free(struct stmt *s)
+{
+    sqlite3_finalize(s->handle);
+    free(s->sql);
+    free(s);
+}
+
+static void cache_drop(struct cache *k, struct stmt *s)
+{
+    struct stmt **at = &k->buckets[s->hash & 255];
+    while (*at != s)
+        at = &(*at)->chain;
+    *at = s->chain;
+    unlink_age(k, s);
+    k->count--;
+    stmt_free(s);
+}
+
+static void cache_add(struct cache *k, struct stmt *s)
+{
+    if (k->count >= CACHE_MAX)
+        cache_drop(k, k->oldest);
+    s->chain = k->buckets[s->hash & 255];
+    k->buckets[s->hash & 255] = s;
+    link_newest(k, s);
+    k->count++;
+}
+
+void cache_clear(struct cache *k)
+{
+    while (k->oldest)
+        cache_drop(k, k->oldest);
+}
+
+/* ---- preparing ---- */
+
+/* Past blanks, comments and semicolons. */
+static const char *skip_blank(const char *p, const char *end)
+{
+    while (p < end) {
+        if (isspace((unsigned char)*p) || *p == ';') {
+            p++;
+        } else if (end - p > 1 && p[0] == '-' && p[1] == '-') {
+            const char *line = memchr(p, '\n', (size_t)(end - p));
+            p = line ? line + 1 : end;
+        } else if (end - p > 1 && p[0] == '/' && p[1] == '*') {
+            const char *close = memmem(p + 2, (size_t)(end - p - 2), "*/", 2);
+            p = close ? close + 2 : end;
+        } else {
+            return p;
+        }
+    }
+    return end;
+}
+
+/* One line of a query plan: how much may it visit? */
+static void judge_step(struct stmt *s, const char *step)
+{
+    if (strstr(step, "(rowid=?)"))
+        return;
+    s->by_key = 0;
+    if (strncmp(step, "SCAN ", 5) == 0 && !strstr(step, "CONSTANT ROW"))
+        s->scans = 1;
+}
+
+static void judge_plan(struct conn *c, struct stmt *s)
+{
+    s->by_key = 1;
+    char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", s->sql);
+    sqlite3_stmt *plan = NULL;
+    if (!sql || sqlite3_prepare_v2(c->db, sql, -1, &plan, NULL))
+        s->by_key = 0, s->scans = 1;
+    while (plan && sqlite3_step(plan) == SQLITE_ROW)
+        judge_step(s, (const char *)sqlite3_column_text(plan, 3));
+    sqlite3_finalize(plan);
+    sqlite3_free(sql);
+}
+
+static void describe(struct conn *c, struct stmt *s)
+{
+    s->internal = c->internal;
+    s->params = sqlite3_bind_parameter_count(s->handle);
+    s->readonly = (uint8_t)sqlite3_stmt_readonly(s->handle);
+    s->ddl = c->ddl;
+    s->vacuum = sqlite3_strnicmp(skip_blank(s->sql, s->sql + s->length), "vacuum", 6) == 0;
+    if (sqlite3_stmt_isexplain(s->handle) || s->ddl || s->vacuum)
+        s->scans = 1;
+    else if (!c->internal)
+        judge_plan(c, s);
+    // a PRAGMA says it changes nothing, and has no plan to judge
+    if (sqlite3_strnicmp(skip_blank(s->sql, s->sql + s->length), "pragma", 6) == 0)
+        s->scans = 1, s->by_key = 0, s->readonly = 0;
+}
+
+static struct stmt *stmt_new(const char *sql, size_t length, uint32_t hash)
+{
+    struct stmt *s = calloc(1, sizeof *s);
+    if (!s || !(s->sql = malloc(length + 1))) {
+        free(s);
+        return NULL;
+    }
+    memcpy(s->sql, sql, length);
+    s->sql[length] = 0;
+    s->length = length;
+    s->hash = hash;
+    return s;
+}
+
+static int prepare(struct conn *c, struct stmt *s)
+{
+    const char *tail = NULL, *end = s->sql + s->length;
+    c->ddl = 0;
+    c->refusal = NULL;
+    if (memchr(s->sql, 0, s->length))
+        return failure_set(&c->failure, FAIL_ARGUMENT, "the statement contains a zero byte");
+    int code = sqlite3_prepare_v3(c->db, s->sql, (int)s->length + 1, SQLITE_PREPARE_PERSISTENT,
+                                  &s->handle, &tail);
+    if (code)
+        return conn_failed(c, code);
+    s->more = skip_blank(tail, end) < end;
+    if (s->handle)
+        describe(c, s);
+    return 0;
+}
+
+struct stmt *stmt_get(struct conn *c, const char *sql, size_t length)
+{
+    uint32_t hash = hash_text(sql, length);
+    struct stmt *s = cache_find(&c->cache, hash, sql, length, c->internal);
+    if (s)
+        return s;
+    if (length > INT32_MAX || !(s = stmt_new(sql, length, hash))) {
+        conn_failed(c, SQLITE_NOMEM);
+        return NULL;
+    }
+    if (prepare(c, s)) {
+        stmt_free(s);
+        return NULL;
+    }
+    cache_add(&c->cache, s);
+    return s;
+}
+
+int stmt_start(struct stmt *s)
+{
+    int code = sqlite3_step(s->handle);
+    int n = sqlite3_stmt_status(s->handle, SQLITE_STMTSTATUS_REPREPARE, 0);
+    if (n != s->reprepared) { // the schema changed: so may have the columns
+        s->reprepared = n;
+        s->shape.ref = 0;
+    }
+    return code;
+}
+
+/* ---- parameters ---- */
+
+int stmt_expect(struct conn *c, struct stmt *s, int count)
+{
+    if (count == s->params)
+        return 0;
+    const char *name = s->params ? sqlite3_bind_parameter_name(s->handle, 1) : NULL;
+    if (name && name[0] != '?')
+        return failure_set(&c->failure, FAIL_ARGUMENT,
+                           "the statement's parameters have names (%s …): pass them as one table",
+                           name);
+    return failure_set(&c->failure, FAIL_ARGUMENT, "the statement has %d parameter%s, %d given",
+                       s->params, s->params == 1 ? "" : "s", count);
+}
+
+int stmt_named(struct stmt *s, const char *name)
+{
+    char full[256];
+    size_t n = strlen(name);
+    if (n + 2 > sizeof full)
+        return 0;
+    memcpy(full + 1, name, n + 1);
+    for (const char *sigil = ":@$"; *sigil; sigil++) {
+        full[0] = *sigil;
+        int index = sqlite3_bind_parameter_index(s->handle, full);
+        if (index)
+            return index;
+    }
+    return 0;
+}
+
+int stmt_bind_one(struct stmt *s, int i, const struct value *v)
+{
+    switch (v->type) {
+    case SQLITE_INTEGER:
+        return sqlite3_bind_int64(s->handle, i, v->integer);
+    case SQLITE_FLOAT:
+        return sqlite3_bind_double(s->handle, i, v->number);
+    case SQLITE_TEXT:
+        return sqlite3_bind_text64(s->handle, i, v->bytes, v->length, SQLITE_STATIC, SQLITE_UTF8);
+    case SQLITE_BLOB:
+        return sqlite3_bind_blob64(s->handle, i, v->bytes, v->length, SQLITE_STATIC);
+    default:
+        return sqlite3_bind_null(s->handle, i);
+    }
+}
+
+static int bind_named(struct conn *c, struct stmt *s, const struct value *v)
+{
+    int at = stmt_named(s, v->name);
+    if (!at)
+        return failure_set(&c->failure, FAIL_ARGUMENT, "the statement has no parameter \":%s\"",
+                           v->name);
+    int code = stmt_bind_one(s, at, v);
+    return code ? conn_failed(c, code) : 0;
+}
+
+int stmt_bind(struct conn *c, struct stmt *s, const struct value *values, int count, int named)
+{
+    if (named) {
+        sqlite3_clear_bindings(s->handle);
+        for (int i = 0; i < count; i++)
+            if (bind_named(c, s, &values[i]))
+                return -1;
+        return 0;
+    }
+    if (stmt_expect(c, s, count))
+        return -1;
+    for (int i = 0; i < count; i++) {
+        int code = stmt_bind_one(s, i + 1, &values[i]);
+        if (code)
+            return conn_failed(c, code);
+    }
+    return 0;
+}

@@ -1,0 +1,246 @@
+/* sqlite_work.c: what a thread does for a job. No Lua here. */
+#include <string.h>
+
+#include "sqlite.h"
+
+static int fail(struct job *job, struct conn *c)
+{
+    failure_move(&job->failure, &c->failure);
+    return -1;
+}
+
+/* ---- one statement ---- */
+
+static int keep_row(struct job *job, struct stmt *s)
+{
+    if (job->mode == MODE_EXEC || (job->mode != MODE_QUERY && job->row_count))
+        return 0;
+    int columns = job->mode == MODE_VALUE ? 1 : sqlite3_column_count(s->handle);
+    if (!job->row_count && row_keep_names(job, s->handle, columns))
+        return -1;
+    return row_keep(job, s->handle, columns);
+}
+
+static int enough(const struct job *job, const struct stmt *s)
+{
+    return s->readonly && job->row_count && job->mode != MODE_QUERY;
+}
+
+static int step_all(struct conn *c, struct job *job, struct stmt *s)
+{
+    int code = stmt_start(s);
+    while (code == SQLITE_ROW) {
+        if (keep_row(job, s)) {
+            sqlite3_reset(s->handle);
+            return conn_failed(c, SQLITE_NOMEM);
+        }
+        code = enough(job, s) ? SQLITE_DONE : sqlite3_step(s->handle);
+    }
+    sqlite3_reset(s->handle);
+    return code == SQLITE_DONE ? 0 : conn_failed(c, code);
+}
+
+static int run_statement(struct conn *c, struct job *job, struct stmt *s)
+{
+    if (!s->handle)
+        return failure_set(&c->failure, FAIL_ARGUMENT, "the statement is empty");
+    sqlite3_set_last_insert_rowid(c->db, 0);
+    int64_t before = sqlite3_total_changes64(c->db);
+    c->internal = s->vacuum; // VACUUM attaches a file of its own
+    int failed = step_all(c, job, s);
+    c->internal = 0;
+    if (failed)
+        return -1;
+    job->changes += sqlite3_total_changes64(c->db) != before ? sqlite3_changes64(c->db) : 0;
+    int64_t id = sqlite3_last_insert_rowid(c->db);
+    job->last_id = id ? id : job->last_id;
+    job->ddl |= s->ddl;
+    return 0;
+}
+
+/* ---- several, all or none ---- */
+
+static int begin_all(struct conn *c, const struct job *job)
+{
+    return conn_control(c, job->lease ? "SAVEPOINT tusk_all" : "BEGIN IMMEDIATE");
+}
+
+static void undo_all(struct conn *c, const struct job *job)
+{
+    struct failure kept = {0};
+    failure_move(&kept, &c->failure);
+    if (!sqlite3_get_autocommit(c->db)) {
+        conn_control(c, job->lease ? "ROLLBACK TO tusk_all" : "ROLLBACK");
+        if (job->lease)
+            conn_control(c, "RELEASE tusk_all");
+    }
+    failure_move(&c->failure, &kept);
+}
+
+static int end_all(struct conn *c, const struct job *job, int failed)
+{
+    if (!failed && conn_control(c, job->lease ? "RELEASE tusk_all" : "COMMIT") == 0)
+        return 0;
+    undo_all(c, job);
+    return -1;
+}
+
+/* Runs the statements of a script one after the other, each prepared when its turn has come. */
+static int run_each(struct conn *c, struct job *job)
+{
+    const char *p = job->sql, *end = job->sql + job->length;
+    while (p < end) {
+        sqlite3_stmt *handle = NULL;
+        c->ddl = 0;
+        c->refusal = NULL;
+        int code = sqlite3_prepare_v2(c->db, p, (int)(end - p) + 1, &handle, &p);
+        if (code)
+            return conn_failed(c, code);
+        if (!handle)
+            continue;
+        struct stmt s = {.handle = handle, .ddl = c->ddl};
+        int failed = sqlite3_bind_parameter_count(handle)
+                         ? failure_set(&c->failure, FAIL_ARGUMENT,
+                                       "several statements cannot have parameters")
+                         : run_statement(c, job, &s);
+        sqlite3_finalize(handle);
+        if (failed)
+            return -1;
+    }
+    return 0;
+}
+
+static int run_script(struct conn *c, struct job *job)
+{
+    return begin_all(c, job) ? -1 : end_all(c, job, run_each(c, job));
+}
+
+static int run_sql(struct conn *c, struct job *job)
+{
+    struct stmt *s = stmt_get(c, job->sql, job->length);
+    if (!s)
+        return -1;
+    if (s->more) {
+        if (job->mode == MODE_EXEC && !job->count && !job->named)
+            return run_script(c, job);
+        return failure_set(&c->failure, FAIL_ARGUMENT, "one statement at a time");
+    }
+    if (!s->handle && job->mode == MODE_EXEC)
+        return 0;
+    if (s->handle && stmt_bind(c, s, job->values, job->count, job->named))
+        return -1;
+    return run_statement(c, job, s);
+}
+
+static int run_rows(struct conn *c, struct job *job, struct stmt *s)
+{
+    for (int i = 0; i + job->params <= job->count; i += job->params)
+        if (stmt_bind(c, s, job->values + i, job->params, 0) || run_statement(c, job, s))
+            return -1;
+    return 0;
+}
+
+/* One statement for many rows of values. */
+static int run_many(struct conn *c, struct job *job)
+{
+    struct stmt *s = stmt_get(c, job->sql, job->length);
+    if (!s || begin_all(c, job))
+        return -1;
+    return end_all(c, job, run_rows(c, job, s));
+}
+
+/* ---- transactions ---- */
+
+static int run_end(struct conn *c, struct job *job)
+{
+    int open = !sqlite3_get_autocommit(c->db);
+    if (open && conn_control(c, job->kind == JOB_COMMIT ? "COMMIT" : "ROLLBACK")) {
+        if (job->kind == JOB_COMMIT)
+            return -1; // still open: whoever began it rolls back
+        conn_close(c); // nothing else can be done; the next job opens it again
+    }
+    job->ended = 1;
+    return 0;
+}
+
+static int run_begin(struct conn *c, struct job *job)
+{
+    if (conn_control(c, job->sql)) {
+        job->ended = 1;
+        return -1;
+    }
+    return 0;
+}
+
+/* A statement of a transaction that SQLite has undone must not run outside it. */
+static int undone(struct conn *c, const struct job *job)
+{
+    if (!job->lease || job->kind == JOB_BEGIN || job->kind == JOB_ROLLBACK ||
+        !sqlite3_get_autocommit(c->db))
+        return 0;
+    return failure_set(&c->failure, FAIL_ABORTED,
+                       "the transaction was rolled back by an earlier failure or interruption");
+}
+
+static int run_kind(struct conn *c, struct job *job)
+{
+    switch (job->kind) {
+    case JOB_RUN:
+        return run_sql(c, job);
+    case JOB_MANY:
+        return run_many(c, job);
+    case JOB_BEGIN:
+        return run_begin(c, job);
+    case JOB_CONTROL:
+        return conn_control(c, job->sql) ? -1 : 0;
+    case JOB_COMMIT:
+    case JOB_ROLLBACK:
+        return run_end(c, job);
+    default:
+        conn_close(c);
+        return 0;
+    }
+}
+
+/* ---- the connection ---- */
+
+/* Opens the loop thread's connection for it, the schema read; without one all reads use threads. */
+static void open_inliner(struct database *db)
+{
+    if (db->memory || atomic_load(&db->ready))
+        return;
+    if (conn_open(&db->inliner, db, CONN_INLINE) == 0)
+        atomic_store_explicit(&db->ready, 1, memory_order_release);
+}
+
+static int open_if_closed(struct worker *k, struct job *job)
+{
+    struct conn *c = &k->conn;
+    if (c->db || job->kind == JOB_CLOSE)
+        return 0;
+    if (conn_open(c, k->db, k->role))
+        return -1;
+    if (k->role == CONN_WRITER)
+        open_inliner(k->db);
+    return 0;
+}
+
+void work_run(struct worker *k, struct job *job)
+{
+    struct conn *c = &k->conn;
+    c->job = job;
+    c->on_loop = 0;
+    c->limit = 0;
+    job->taken = 0;
+    if (c->db)
+        sqlite3_limit(c->db, SQLITE_LIMIT_LENGTH, INT32_MAX);
+    if (open_if_closed(k, job) || undone(c, job) || run_kind(c, job)) {
+        fail(job, c);
+        job->row_count = 0;
+    }
+    if (job->failure.code && job->kind == JOB_BEGIN)
+        job->ended = 1;
+    if (k->role == CONN_WRITER && (!job->lease || job->ended))
+        atomic_fetch_add_explicit(&k->db->epoch, 1, memory_order_release);
+    c->job = NULL;
+}
