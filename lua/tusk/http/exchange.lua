@@ -6,7 +6,7 @@ local operators = require "tusk.operators"
 local headers = require "tusk.http.headers"
 local response = require "tusk.http.response"
 local url = require "tusk.http.url"
-local version = "tusk"
+local version = "tusk/" .. require("tusk").version
 
 local exchange = {}
 
