@@ -145,6 +145,7 @@ static void stop_if_asked(struct tusk *h)
         return;
     h->stopping = 1;
     scope_cancel(h, h->app ? &h->app->scope : &h->root, CANCEL_SHUTDOWN);
+    call_back(h, CALL_STOPPING);
 }
 
 static void collect_if_stressed(struct tusk *h)

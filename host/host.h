@@ -62,6 +62,7 @@ struct task { /* from slabs, paired with its coroutine for life and recycled wit
     struct timer timer;
     uint64_t since; /* when it parked, on the host's clock */
     int co_ref;
+    int handle_ref, spawner_ref; /* while it lives; a coroutine's base is out of reach while it runs */
     int nargs;           /* what the next resume passes, already on its stack */
     uint8_t state, held; /* held: its failure waits for an await */
     uint8_t interrupted; /* woken by cancellation out of a wait of the host's own */
@@ -91,6 +92,7 @@ enum callback {
     CALL_FAILED,    /* (handle): raises why it did not end well */
     CALL_UNHANDLED, /* (error, handle): a child of a supervisor failed */
     CALL_DEADLOCK,  /* (): nothing can ever wake any task */
+    CALL_STOPPING,  /* (): a shutdown was asked for */
     CALL_XPCALL,    /* Lua's own xpcall */
     TASK_META,      /* the metatable of handles */
     CALL_COUNT

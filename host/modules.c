@@ -104,10 +104,12 @@ static int op_modules(lua_State *L)
 static int op_use(lua_State *L)
 {
     static const char *const names[] = {"error",  "cancelled", "refuse",   "handler", "outcome",
-                                        "failed", "unhandled", "deadlock", "xpcall",  "task", NULL};
+                                        "failed", "unhandled", "deadlock", "stopping", "xpcall", "task", NULL};
     struct tusk *h = HOST(L);
     int which = luaL_checkoption(L, 1, NULL, names);
     lua_settop(L, 2);
+    if (h->callbacks[which])
+        luaL_unref(L, LUA_REGISTRYINDEX, h->callbacks[which]);
     h->callbacks[which] = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }

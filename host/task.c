@@ -81,6 +81,10 @@ static void give_coroutine(lua_State *L, struct tusk *h, struct task *t)
     t->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_rawgeti(co, LUA_REGISTRYINDEX, h->callbacks[CALL_XPCALL]);
     lua_rawgeti(co, LUA_REGISTRYINDEX, h->callbacks[CALL_HANDLER]);
+    lua_pushboolean(L, 0);
+    t->handle_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushboolean(L, 0);
+    t->spawner_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     t->co = co;
 }
 
@@ -109,9 +113,15 @@ static void record_put(struct tusk *h, struct task *t, int broken)
 {
     if (broken) { // its coroutine died outside xpcall and cannot run again
         luaL_unref(h->L, LUA_REGISTRYINDEX, t->co_ref);
+        luaL_unref(h->L, LUA_REGISTRYINDEX, t->handle_ref);
+        luaL_unref(h->L, LUA_REGISTRYINDEX, t->spawner_ref);
         t->co = NULL;
     } else {
         lua_settop(t->co, SLOT_HANDLER);
+        lua_pushboolean(t->co, 0);
+        lua_rawseti(t->co, LUA_REGISTRYINDEX, t->handle_ref);
+        lua_pushboolean(t->co, 0);
+        lua_rawseti(t->co, LUA_REGISTRYINDEX, t->spawner_ref);
     }
     t->next = h->spare;
     h->spare = t;
@@ -127,9 +137,7 @@ void task_free_all(struct tusk *h)
 
 void task_push_handle(lua_State *L, struct task *t)
 {
-    lua_checkstack(t->co, 1);
-    lua_pushvalue(t->co, SLOT_HANDLE);
-    lua_xmove(t->co, L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->handle_ref);
 }
 
 struct handle *task_handle(lua_State *L, int index)
@@ -360,6 +368,8 @@ static void remember_spawner(lua_State *L, struct task *t)
     }
     lua_getinfo(L, "fl", &ar);
     t->handle->line = ar.currentline;
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->spawner_ref);
     lua_xmove(L, t->co, 1);
 }
 
@@ -380,6 +390,8 @@ int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int hel
     t->handle = d;
     t->held = (uint8_t)held;
     d->task = t;
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, LUA_REGISTRYINDEX, t->handle_ref);
     lua_pushvalue(L, -1);
     lua_insert(L, fn);
     lua_xmove(L, t->co, 1); // L: .. handle fn args; co: xpcall handler handle
@@ -415,6 +427,13 @@ static int op_spawn(lua_State *L)
 {
     struct tusk *h = HOST(L);
     return task_start(L, h, spawning_scope(L, h), lua_gettop(L) - 1, 0);
+}
+
+/* spawn_root(fn): a task that belongs to the host itself, whatever is being cancelled */
+static int op_spawn_root(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    return task_start(L, h, &h->root, lua_gettop(L) - 1, 0);
 }
 
 /* async(fn, ...) -> task; its failure is held for await */
@@ -515,9 +534,11 @@ static int op_info(lua_State *L)
     lua_pushinteger(L, (lua_Integer)d->id);
     if (!d->task)
         return 1;
-    lua_checkstack(d->task->co, 1);
-    lua_pushvalue(d->task->co, SLOT_SPAWNER);
-    lua_xmove(d->task->co, L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, d->task->spawner_ref);
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+    }
     lua_pushinteger(L, d->line);
     struct scope *owner = d->task->own.parent;
     if (!owner || !owner->task)
@@ -578,7 +599,7 @@ static int op_tasks(lua_State *L)
 void task_open(lua_State *L, struct tusk *h)
 {
     static const luaL_Reg functions[] = {
-        {"spawn", op_spawn},     {"async", op_async},     {"await", op_await},
+        {"spawn", op_spawn}, {"spawn_root", op_spawn_root},     {"async", op_async},     {"await", op_await},
         {"result", op_result},   {"keep", op_keep},       {"kept", op_kept},
         {"cancel", op_cancel},   {"state", op_state},     {"current", op_current},
         {"info", op_info},       {"is_task", op_is_task}, {"parked_for", op_parked_for},

@@ -37,7 +37,7 @@ end
 --- True for what secret.new has made.
 function secret.is(value) return type(value) == "userdata" and values[value] ~= nil end
 
---- The text with every known secret replaced by ***.
+--- The text with every known secret, and the password of every URL, replaced by ***.
 ---@param text string
 ---@return string
 function secret.mask(text)
@@ -48,6 +48,7 @@ function secret.mask(text)
       from, to = text:find(value, from + #SHOWN, true)
     end
   end
+  if text:find("://", 1, true) then text = text:gsub("(%a[%w+.-]*://)[^/@%s]*@", "%1" .. SHOWN .. "@") end
   return text
 end
 

@@ -1,5 +1,6 @@
 -- cli/run: `tusk run`, `tusk FILE`, `tusk -e`, `tusk -`.
 local check = require "tusk.check"
+local core = require "tusk.core"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
 local loader = require "tusk.loader"
@@ -8,6 +9,8 @@ local report = require "tusk.report"
 local scope = require "tusk.scope"
 
 local run = {}
+
+local SHUTDOWN = 10 -- seconds that tasks have to end
 
 local function syntax_error(message)
   error(setmetatable({ kind = "syntax", message = message }, errors.Error), 0)
@@ -19,46 +22,138 @@ local function compile(text, chunkname)
   return fn
 end
 
+local function from_text(text, name)
+  render.chunks[name] = text
+  return compile(text, "=" .. name)
+end
+
 local function script(program)
-  local args = { unpack(program, 2) }
   local name = program[1]
   if program.command == "-e" then
     if not name then errors.raise("usage", "tusk -e needs a piece of code") end
-    render.chunks["(command line)"] = name
-    return compile(name, "=(command line)"), args, name
+    return from_text(name, "(command line)")
   end
-  if name == "-" or not name then
-    local text = loader.read_all(nil)
-    render.chunks.stdin = text
-    return compile(text, "=stdin"), args, "-"
-  end
+  if name == "-" then return from_text(loader.read_all(nil), "stdin") end
   local text, message = loader.read_all(name)
   if not text then errors.raise("usage", message) end
-  return compile(text, "@" .. name), args, name
+  return compile(text, "@" .. name)
 end
 
-local function application(s, fn, args)
-  kernel.set_app(s)
-  report.app = s
-  fn(unpack(args))
-end
-
-local function in_scope(flags, fn, args)
+-- What a shutdown cancels; a failed child is reported and the others go on.
+local function in_application(flags, body, ...)
   local ok, e = xpcall(scope.run, errors.at_base,
-    { name = "main", on_error = "log", timeout = flags.timeout }, application, fn, args)
+    { name = "main", on_error = "log", timeout = flags.timeout }, function(s, ...)
+      kernel.set_app(s)
+      report.app = s
+      return body(...)
+    end, ...)
   kernel.set_app(nil)
+  report.app = nil
   if ok then return report.failures > 0 and 1 or 0 end
   require("tusk.cli").complain(e)
   return errors.is(e, "timeout") and flags.timeout and e.scope == "main" and 124 or 1
 end
 
+local function run_script(program, flags)
+  local fn = script(program)
+  require("tusk.cli.env").load(".", flags.env or core.env.TUSK_ENV or "development")
+  _G.arg = { [0] = program[1], unpack(program, 2) }
+  return in_application(flags, fn, unpack(program, 2))
+end
+
+-- ---- a directory ----
+
+local function tell(program, line, fields)
+  if program.terminal then kernel.log(1, line)
+  else require("tusk.op.log").info(fields.msg, fields) end
+end
+
+local function plural(n, one)
+  return n == 1 and "1 " .. one or n .. " " .. one .. "s"
+end
+
+local function banner(program, app)
+  local keys = app.env_keys > 0 and (" · .env (%s)"):format(plural(app.env_keys, "key")) or ""
+  tell(program, ("tusk %s  LuaJIT 2.1 · env %s%s"):format(require("tusk").version, app.environment, keys),
+    { msg = "start", dir = app.dir, env = app.environment })
+end
+
+local function provided(p)
+  local names = {}
+  for name in pairs(p.manifest.operators or {}) do names[#names + 1] = "@" .. name end
+  table.sort(names)
+  return names[1] and table.concat(names, " ") or "–"
+end
+
+local function on_ready(program)
+  return function(p)
+    tell(program, ("  ok   %-14s %-18s %.1f ms"):format(p.manifest.name, provided(p), p.took * 1000),
+      { msg = "plugin ready", plugin = p.manifest.name })
+  end
+end
+
+local function main_and_services(app, args)
+  if app.main then compile(loader.read_all(app.main), "@" .. app.main)(unpack(args)) end
+  require("tusk.lifecycle").await_services(app.plugins)
+end
+
+local function start_and_run(program, flags, app, args)
+  local lifecycle, failed = require "tusk.lifecycle", nil
+  lifecycle.launch(app.plugins, app.values)
+  local status = in_application(flags, function()
+    failed = lifecycle.await_ready(app.plugins, on_ready(program))
+    if failed then return end
+    if app.main then
+      tell(program, ("running %s · Ctrl-C stops"):format(app.main), { msg = "running", main = app.main })
+    end
+    main_and_services(app, args)
+  end)
+  if not failed then return status end
+  require("tusk.cli").complain(failed.error)
+  return 3
+end
+
+local function run_directory(program, flags, dir, args)
+  local lifecycle = require "tusk.lifecycle"
+  local app = require("tusk.cli.app").load(dir, flags)
+  banner(program, app)
+  _G.arg = { [0] = app.main or dir, unpack(args) }
+  local status = start_and_run(program, flags, app, args)
+  local dismiss = lifecycle.watch(flags.patience, program.abandon)
+  scope.shield(lifecycle.stop, app.plugins)
+  dismiss()
+  return status ~= 0 and status or report.failures > 0 and 1 or 0
+end
+
+local function is_directory(path)
+  local handle = path and io.open(path .. "/.", "rb")
+  if handle then handle:close() end
+  return handle ~= nil
+end
+
+-- A shutdown that takes too long is cut short, and says what did not end.
+local function watch_shutdown(program, seconds)
+  local dismiss = function() end
+  kernel.use("stopping", function()
+    dismiss = require("tusk.lifecycle").watch(seconds, program.abandon)
+  end)
+  return function() dismiss() end
+end
+
 --- Runs a script, or a directory of them.
 function run.main(program, flags)
   if flags.timeout then flags.timeout = check.duration("--timeout", flags.timeout) end
-  local fn, args, name = script(program)
-  _G.arg = args
-  _G.arg[0] = name
-  return in_scope(flags, fn, args)
+  flags.patience = check.duration("--shutdown-timeout", flags["shutdown-timeout"], SHUTDOWN)
+  local path = program[1] or program.command == "run" and "." or nil
+  local dismiss = watch_shutdown(program, flags.patience)
+  local status
+  if program.command == "run" and path ~= "-" and is_directory(path) then
+    status = run_directory(program, flags, path, { unpack(program, 2) })
+  else
+    status = run_script(program, flags)
+  end
+  dismiss()
+  return status
 end
 
 return run

@@ -1,0 +1,102 @@
+-- cli/app: a script directory: its files, configuration and plugins.
+local check = require "tusk.check"
+local config = require "tusk.config"
+local core = require "tusk.core"
+local env = require "tusk.cli.env"
+local errors = require "tusk.errors"
+local file = require "tusk.op.file"
+local manifest = require "tusk.manifest"
+
+local app = {}
+
+local function plugin_file(dir, entry)
+  if entry.type == "file" and entry.name:match("%.lua$") then
+    return { file = entry.path, name = entry.name:gsub("%.lua$", ""), dir = dir }
+  end
+  local init = entry.path .. "/init.lua"
+  if entry.type == "directory" and file.exists(init) then
+    return { file = init, name = entry.name, dir = entry.path }
+  end
+end
+
+--- The plugins of a directory, loaded and in the order of their needs.
+function app.plugins(dir)
+  local folder, found = dir .. "/plugins", {}
+  if not file.exists(folder) then return found end
+  for _, entry in ipairs(file.read_dir(folder)) do
+    local p = plugin_file(folder, entry)
+    if p then found[#found + 1] = manifest.load(p.file, p.name, p.dir) end
+  end
+  return manifest.order(found)
+end
+
+local function fields_of(plugins)
+  local fields = {}
+  for section, own in pairs(config.CORE) do fields[section] = own end
+  for _, p in ipairs(plugins) do fields["plugins." .. p.manifest.name] = p.manifest.config or {} end
+  return fields
+end
+
+local function listed_but_absent(tree, plugins, problems)
+  local names, known = {}, {}
+  for _, p in ipairs(plugins) do
+    names[#names + 1] = p.manifest.name
+    known["plugins." .. p.manifest.name] = true
+  end
+  for section in pairs(tree) do
+    local name = section:match("^plugins%.(.+)$")
+    if name and not known[section] then
+      problems[#problems + 1] = ("plugins.%s: there is no such plugin%s"):format(name, check.hint(name, names))
+      tree[section] = nil
+    end
+  end
+end
+
+--- Reads the configuration and applies it. Raises kind `config`.
+---@return table values, table sources
+function app.configure(dir, plugins, flags)
+  local path = dir .. "/tusk.lua"
+  local tree, problems = config.layers(config.read_file(path),
+    { path = path, environment = flags.env, variables = env.variables(), set = flags.set })
+  listed_but_absent(tree, plugins, problems)
+  local values, sources = config.resolve(tree, problems, fields_of(plugins))
+  if not values.db.url then
+    values.db.url, sources.db.url = dir .. "/data/tusk.db", "default"
+  end
+  core.configure(values)
+  require("tusk.log_style").level = ({ debug = 0, info = 1, warn = 2, error = 3 })[values.log.level]
+  return values, sources
+end
+
+local function set_paths(dir)
+  local places = { "/?.lua", "/lib/?.lua", "/lib/?/init.lua", "/lua_modules/share/lua/5.1/?.lua",
+    "/lua_modules/share/lua/5.1/?/init.lua" }
+  local list = {}
+  for i, place in ipairs(places) do list[i] = dir .. place end
+  package.path = table.concat(list, ";") .. ";" .. package.path
+  package.cpath = dir .. "/lua_modules/lib/lua/5.1/?.so;" .. package.cpath
+end
+
+--- Everything about a directory but its life: paths, .env, plugins in order, configuration.
+---@param dir string
+---@param flags table { env =, set = }
+---@return table { dir, environment, env_keys, plugins, values, sources, main }
+function app.load(dir, flags)
+  dir = #dir > 1 and dir:gsub("/+$", "") or dir
+  flags.env = flags.env or core.env.TUSK_ENV or "development"
+  set_paths(dir)
+  local env_keys = env.load(dir, flags.env)
+  local plugins = app.plugins(dir)
+  local values, sources = app.configure(dir, plugins, flags)
+  local main = dir .. "/main.lua"
+  if not file.exists(main) then
+    main = nil
+    if not plugins[1] then
+      errors.raise("usage", ("%s has neither a main.lua nor plugins"):format(dir))
+    end
+  end
+  return { dir = dir, environment = flags.env, env_keys = env_keys, plugins = plugins, values = values,
+    sources = sources, main = main }
+end
+
+return app

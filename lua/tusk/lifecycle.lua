@@ -1,0 +1,163 @@
+-- lifecycle.lua: plugins from setup to teardown. Each is a task with a scope that owns all it starts.
+local core = require "tusk.core"
+local errors = require "tusk.errors"
+local kernel = require "tusk.kernel"
+local operators = require "tusk.operators"
+local scope = require "tusk.scope"
+
+local lifecycle = {}
+
+---@class tusk.Running
+---@field manifest tusk.Plugin
+---@field needs tusk.Running[]
+---@field state string "waiting" "ready" "failed" "ended"
+---@field changed table queue of those who wait for the next state
+---@field took number seconds of setup
+
+local function set_state(p, state)
+  p.state = state
+  p.changed:wake_all()
+end
+
+local function wait_until_set_up(p)
+  while p.state == "waiting" do p.changed:park() end
+  return p.state == "ready"
+end
+
+local function context(p, s)
+  local log = operators.get("log")
+  local own = {}
+  for _, level in ipairs { "debug", "info", "warn", "error" } do
+    own[level] = function(message, fields)
+      local with = { plugin = p.manifest.name }
+      for k, v in pairs(fields or {}) do with[k] = v end
+      return log[level](message, with)
+    end
+  end
+  return { name = p.manifest.name, dir = p.dir, log = own, scope = s }
+end
+
+local function define_operators(p)
+  for name, value in pairs(p.manifest.operators or {}) do operators.define(name, value, p.manifest.name) end
+end
+
+local function set_up(p, s, cfg)
+  p.context = context(p, s)
+  local from = core.now()
+  if p.manifest.setup then p.manifest.setup(p.context, cfg) end
+  p.took = core.now() - from
+  define_operators(p)
+end
+
+local function services(p, s)
+  p.services = {}
+  for name, fn in pairs(p.manifest.services or {}) do
+    table.insert(p.services, s:spawn({ name = p.manifest.name .. "." .. name }, fn, p.context))
+  end
+end
+
+-- The life of one plugin: its scope stays open until somebody cancels it.
+local function live(p, cfg)
+  for _, other in ipairs(p.needs) do
+    if not wait_until_set_up(other) then
+      errors.raise("plugin", ("%s was not started: it requires %s, which failed"):format(p.manifest.name, other.manifest.name),
+        { follows = true })
+    end
+  end
+  scope.run({ name = "plugin " .. p.manifest.name, on_error = "log" }, function(s)
+    p.scope = s
+    set_up(p, s, cfg)
+    services(p, s)
+    set_state(p, "ready")
+    core.Queue.new():park() -- until it is cancelled
+  end)
+end
+
+local function withdraw(p)
+  for name in pairs(p.manifest.operators or {}) do operators.remove(name) end
+end
+
+local function run(p, cfg)
+  local ok, e = xpcall(live, errors.at_base, p, cfg)
+  if ok and p.manifest.teardown then ok, e = xpcall(p.manifest.teardown, errors.at_base, p.context) end
+  withdraw(p)
+  if not ok then p.error = e end
+  set_state(p, ok and "ended" or "failed")
+end
+
+--- Starts the tasks of plugins, in the given order; independent ones are set up side by side.
+---@param order table[] from manifest.order
+---@param configs table section → values
+function lifecycle.launch(order, configs)
+  for _, p in ipairs(order) do
+    p.state, p.changed = "waiting", core.Queue.new()
+  end
+  for _, p in ipairs(order) do
+    p.task = core.spawn({ name = "plugin " .. p.manifest.name }, run, p, configs["plugins." .. p.manifest.name] or {})
+  end
+end
+
+--- Waits until all are set up.
+---@param on_ready fun(p: tusk.Running) called for each in order
+---@return table|nil failed one whose setup failed, the cause of others' failures if there are several
+function lifecycle.await_ready(order, on_ready)
+  local failed
+  for _, p in ipairs(order) do
+    if wait_until_set_up(p) then on_ready(p)
+    elseif not failed or failed.error.follows then failed = p end
+  end
+  return failed
+end
+
+--- Waits until every service has ended.
+function lifecycle.await_services(order)
+  for _, p in ipairs(order) do
+    for _, task in ipairs(p.services or {}) do pcall(task.await, task) end
+    core.checkpoint()
+  end
+end
+
+local function stop_one(p)
+  if p.state ~= "ready" then return end
+  local hook = p.manifest.on and p.manifest.on.shutdown
+  if hook then
+    local ok, e = xpcall(hook, errors.at_base, p.context)
+    if not ok then require("tusk.report").unhandled(e) end
+  end
+  p.scope:cancel()
+  while p.state == "ready" do p.changed:park() end
+  if p.error then require("tusk.report").unhandled(p.error) end
+end
+
+--- Ends plugins, last started first: each one's shutdown hook, its scope, its teardown.
+function lifecycle.stop(order)
+  for i = #order, 1, -1 do stop_one(order[i]) end
+end
+
+local function names_left()
+  local names = {}
+  for _, t in ipairs(kernel.tasks()) do
+    local name = t.name
+    if name ~= "shutdown" and name ~= "tusk" then names[#names + 1] = tostring(t) end
+  end
+  return table.concat(names, ", ")
+end
+
+--- After so many seconds, names what has not ended and leaves it behind.
+---@param seconds number
+---@param abandon function
+---@return function dismiss ends the watch
+function lifecycle.watch(seconds, abandon)
+  local over = core.Queue.new()
+  local function wait()
+    errors.names[kernel.current()] = "shutdown"
+    local ended = pcall(core.shield, core.timeout, seconds, over.park, over)
+    if ended then return end
+    kernel.log(3, ("tusk: not ended within %gs: %s"):format(seconds, names_left()))
+    abandon(1)
+  end
+  kernel.spawn_root(wait)
+  return function() over:wake() end
+end
+
+return lifecycle

@@ -1,0 +1,165 @@
+-- manifest.lua: plugins as found on disk: what each says of itself, and the order that follows.
+local check = require "tusk.check"
+local errors = require "tusk.errors"
+local loader = require "tusk.loader"
+local operators = require "tusk.operators"
+local schema = require "tusk.schema"
+
+local manifest = {}
+
+---@class tusk.Plugin
+---@field name string
+---@field version string|nil
+---@field description string|nil
+---@field requires string[]|nil names of plugins, or "@operator"
+---@field config table<string, tusk.Field>|nil
+---@field setup fun(ctx: table, cfg: table)|nil
+---@field operators table<string, any>|nil
+---@field services table<string, function>|nil
+---@field on table<string, function>|nil { shutdown = fn }
+---@field check function|nil
+---@field teardown fun(ctx: table)|nil
+
+local KEYS = { "name", "version", "description", "requires", "config", "setup", "operators", "services", "on", "check",
+  "teardown" }
+local FUNCTIONS = { "setup", "teardown", "check" }
+local TABLES = { "requires", "config", "operators", "services", "on" }
+
+local function fail(message, fields)
+  errors.raise("plugin", message, fields)
+end
+
+local function check_types(p, file)
+  for _, key in ipairs(FUNCTIONS) do
+    if p[key] ~= nil and type(p[key]) ~= "function" then fail(("%s: %s must be a function"):format(file, key)) end
+  end
+  for _, key in ipairs(TABLES) do
+    if p[key] ~= nil and type(p[key]) ~= "table" then fail(("%s: %s must be a table"):format(file, key)) end
+  end
+  for name, fn in pairs(p.services or {}) do
+    if type(fn) ~= "function" then fail(("%s: service %q must be a function"):format(file, tostring(name))) end
+  end
+  for event, fn in pairs(p.on or {}) do
+    if event ~= "shutdown" then fail(("%s: on: there is no event %q; there is: shutdown"):format(file, tostring(event))) end
+    if type(fn) ~= "function" then fail(("%s: on.%s must be a function"):format(file, event)) end
+  end
+end
+
+local function check_keys(p, file)
+  for key in pairs(p) do
+    local known = false
+    for _, k in ipairs(KEYS) do known = known or k == key end
+    if not known then
+      local hint, near = check.hint(tostring(key), KEYS)
+      fail(("%s: a plugin has no field %q%s"):format(file, tostring(key), hint), { suggestion = near })
+    end
+  end
+end
+
+local function check_operators(p, file)
+  for name in pairs(p.operators or {}) do
+    if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
+      fail(("%s: %q is no name for an operator"):format(file, tostring(name)))
+    end
+    if operators.is_core(name) then fail(("%s: @%s is the host's own and cannot be replaced"):format(file, name)) end
+  end
+end
+
+--- The manifest that a plugin's file returned, checked.
+---@param value any
+---@param file string
+---@param default_name string a function alone is a plugin of this name
+---@return tusk.Plugin
+function manifest.check(value, file, default_name)
+  if type(value) == "function" then value = { name = default_name, setup = value } end
+  if type(value) ~= "table" then
+    fail(("%s must return a table like { name = %q }, or a function; it returned %s"):format(file, default_name, type(value)))
+  end
+  if type(value.name) ~= "string" or not value.name:match("^[%w_%-]+$") then
+    fail(("%s: name must be a string of letters, digits, _ and -"):format(file))
+  end
+  check_keys(value, file)
+  check_types(value, file)
+  check_operators(value, file)
+  local wrong = schema.problems(value.config or {}, file)
+  if wrong[1] then fail(wrong[1], { help = wrong[2] and wrong or nil }) end
+  return value
+end
+
+--- Loads one plugin. Its body runs in the calling task.
+---@param file string
+---@param default_name string
+---@param dir string the plugin's own folder
+function manifest.load(file, default_name, dir)
+  local fn, message = loader.loadfile(file)
+  if not fn then error(setmetatable({ kind = "plugin", message = message }, errors.Error), 0) end
+  return { manifest = manifest.check(fn(default_name, file), file, default_name), file = file, dir = dir }
+end
+
+local function providers_of(plugins)
+  local by = {}
+  for _, p in ipairs(plugins) do
+    local name = p.manifest.name
+    if by[name] then fail(("two plugins are called %q: %s and %s"):format(name, by[name].file, p.file)) end
+    by[name] = p
+    for op in pairs(p.manifest.operators or {}) do
+      local other = by["@" .. op]
+      if other then fail(("@%s has two providers: %s (%s) and %s (%s)")
+        :format(op, other.manifest.name, other.file, name, p.file)) end
+      by["@" .. op] = p
+    end
+  end
+  return by
+end
+
+local function missing(p, need, by)
+  local names = schema.names_of(by)
+  local hint, near = check.hint(need, names)
+  fail(("%s requires %s, which no plugin provides%s"):format(p.manifest.name, need, hint),
+    { suggestion = near, help = { p.file .. ": requires = { \"" .. need .. "\" }", "there is: " .. table.concat(names, ", ") } })
+end
+
+local function circle(path, p)
+  local names, inside = {}, false
+  for _, q in ipairs(path) do
+    inside = inside or q == p
+    if inside then names[#names + 1] = q.manifest.name end
+  end
+  names[#names + 1] = p.manifest.name
+  fail("plugins require each other in a circle: " .. table.concat(names, " → "))
+end
+
+local visit
+
+local function visit_needs(p, by, path, done, order)
+  p.needs = {}
+  for _, need in ipairs(p.manifest.requires or {}) do
+    local other = by[need]
+    if other then
+      visit(other, by, path, done, order)
+      p.needs[#p.needs + 1] = other
+    elseif not (need:sub(1, 1) == "@" and operators.is_core(need:sub(2))) then
+      missing(p, need, by)
+    end
+  end
+end
+
+function visit(p, by, path, done, order)
+  if done[p] == "done" then return end
+  if done[p] then circle(path, p) end
+  done[p] = "open"
+  path[#path + 1] = p
+  visit_needs(p, by, path, done, order)
+  path[#path] = nil
+  done[p] = "done"
+  order[#order + 1] = p
+end
+
+--- Providers first. Raises kind `plugin` for two providers, a missing one, or a circle.
+function manifest.order(plugins)
+  local by, order, done = providers_of(plugins), {}, {}
+  for _, p in ipairs(plugins) do visit(p, by, {}, done, order) end
+  return order
+end
+
+return manifest
