@@ -98,9 +98,9 @@ function loader.loadstring(text, name)
 end
 
 local function read_all(path)
-  local file, message = path and io.open(path, "rb")
-  if path and not file then return nil, "cannot open " .. message end
-  file = file or io.stdin
+  local file, message = io.stdin, nil
+  if path then file, message = io.open(path, "rb") end
+  if not file then return nil, "cannot open " .. message end
   local text, why = file:read("*a")
   if path then file:close() end
   if not text then return nil, "cannot read " .. (path or "stdin") .. ": " .. tostring(why) end
