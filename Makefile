@@ -1,4 +1,4 @@
-# Tusk. `make help` lists the targets.
+# Tusk. `make help` lists the targets; docs/building.md says more.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
 
@@ -10,33 +10,167 @@ CXX ?= g++
 OPT ?= -O2
 SANITIZE ?=
 ARGS ?=
+SPECS ?= spec
+
+# All cores, unless -j says otherwise. Several goals (`deps run`, `clean all`) are made one after
+# another all the same: each of them builds in a make of its own.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+ifneq ($(word 2,$(filter-out check-%,$(MAKECMDGOALS))),)
+.NOTPARALLEL:
+endif
 
 WARN := -Wall -Wextra -Werror
-PKG = $(shell pkg-config --cflags luajit libuv 2>/dev/null)
-CFLAGS_ALL = -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -g -fPIC -fvisibility=hidden -Ihost $(SANITIZE) $(CFLAGS)
-CXXFLAGS_ALL = -std=c++17 -D_GNU_SOURCE $(WARN) $(OPT) -g -fPIC -fvisibility=hidden -Ihost $(SANITIZE) $(CXXFLAGS)
-LIBS = $(shell pkg-config --libs luajit libuv 2>/dev/null) -ldl -lpthread
+PKG = $(eval PKG := $(shell pkg-config --cflags luajit libuv))$(PKG)
+LIBS = $(eval LIBS := $(shell pkg-config --libs luajit libuv) -ldl -lpthread)$(LIBS)
+COMMON = -D_GNU_SOURCE $(WARN) $(OPT) -g -fPIC -fvisibility=hidden -Ihost $(SANITIZE)
+CFLAGS_ALL = -std=c11 $(COMMON) $(CFLAGS)
+CXXFLAGS_ALL = -std=c++17 $(COMMON) $(CXXFLAGS)
 
-HOST_SRC := $(filter-out host/main.c host/cli%.c,$(wildcard host/*.c))
 CLI_SRC := host/main.c $(wildcard host/cli*.c)
+HOST_SRC := $(filter-out $(CLI_SRC),$(wildcard host/*.c))
 HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/%.o) $(BUILD)/embed.o
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
-LUA_SRC := $(shell find lua -name '*.lua' 2>/dev/null | LC_ALL=C sort)
+LUA_SRC := $(shell find lua -name '*.lua' | LC_ALL=C sort)
+C_FILES := $(wildcard host/*.[ch] bindings/*.[ch] bindings/*.cc)
 
-# A binding is bindings/NAME.c or .cc with any bindings/NAME_*.c; "link: ..." in it names its libraries.
+# A binding is bindings/NAME.c or .cc with any bindings/NAME_*.c. Lines of their own in it say what it
+# needs: /* link: -lsqlite3 */ and /* compile: -I/usr/include/x */
 BINDING_SRC := $(wildcard bindings/*.c bindings/*.cc)
 BINDINGS := $(sort $(foreach f,$(basename $(notdir $(BINDING_SRC))),$(firstword $(subst _, ,$(f)))))
 BINDING_SO := $(BINDINGS:%=$(BUILD)/bindings/%.so)
 binding_src = $(wildcard bindings/$(1).c bindings/$(1).cc bindings/$(1)_*.c bindings/$(1)_*.cc)
 binding_obj = $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(call binding_src,$(1)))))
-binding_link = $(shell sed -n 's,^/\* link: \(.*\) \*/.*,\1,p' $(call binding_src,$(1)))
+binding_says = $(shell sed -n 's,^/\* $(1): \(.*\) \*/.*,\1,p' $(2))
 
-.PHONY: help all run test check asan stress install clean deps deps-test FORCE
+.PHONY: help all built run test check asan stress install install-files clean deps deps-test FORCE
+.PHONY: check-format check-headers check-c check-lua check-layers
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@echo 'usage: make [TARGET ...] [VARIABLE=VALUE ...]'; echo
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' Makefile | expand -t 14
+	@printf '\nvariables:\n'
+	@printf '  %-11s %s\n' \
+	  'PREFIX' 'where `install` puts things ($(PREFIX)); DESTDIR goes before it' \
+	  'BUILD' 'the folder that is built in ($(BUILD))' \
+	  'ARGS' 'for `run`: arguments of the example; for `test`: flags of busted' \
+	  'SPECS' 'for `test`, `asan`, `stress`: files or folders of specs ($(SPECS))' \
+	  'N' 'for the soaks among the specs: how many rounds'
 
-all: $(BUILD)/tusk $(BUILD)/libtusk.a $(BUILD)/libtusk.so $(BINDING_SO) ## build/tusk, libtusk and the bindings
+all: ## build/tusk, libtusk and the bindings (the default)
+	@pkg-config --exists luajit libuv || \
+	  { echo 'LuaJIT or libuv is not installed: `make deps` installs all that is needed' >&2; exit 1; }
+	@$(MAKE) --no-print-directory built
+
+built: $(BUILD)/tusk $(BUILD)/libtusk.a $(BUILD)/libtusk.so $(BINDING_SO)
+
+run: ## the quickstart: examples/quickstart; ARGS are handed to it
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/tusk run examples/quickstart $(ARGS)
+
+# ---- testing ----
+
+TEST_ENV = TUSK=$(abspath $(BUILD)/tusk) BUILD=$(BUILD) CC="$(CC)" SANITIZE="$(SANITIZE)"
+
+test: ## every spec; SPECS=spec/file one room, ARGS=--filter=... some of them
+	@$(MAKE) --no-print-directory all
+	$(TEST_ENV) $(BUILD)/tusk test $(SPECS) $(ARGS)
+
+check: ## formatting, warnings, cppcheck, luacheck, the layers
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -Otarget check-format check-headers check-c check-lua check-layers
+
+check-format:
+	clang-format --dry-run -Werror $(C_FILES)
+
+# What others include stands alone; the stable header is plain C11 and C++17.
+check-headers:
+	@for h in host/tusk.h host/tusk_lua.h; do \
+	  $(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror $(PKG) -fsyntax-only -x c $$h && \
+	  $(CXX) -std=c++17 -Wall -Wextra -Wpedantic -Werror $(PKG) -fsyntax-only -x c++ $$h || exit 1; done
+
+check-c:
+	@mkdir -p $(BUILD)/cppcheck
+	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr \
+	  --std=c11 --std=c++17 --library=posix -D_GNU_SOURCE -Ihost --suppressions-list=.cppcheck \
+	  --cppcheck-build-dir=$(BUILD)/cppcheck --template=gcc host bindings
+
+# luacheck reads plain Lua: what is written with @ is expanded first, line for line.
+check-lua:
+	luacheck --quiet lua
+	@rm -rf $(BUILD)/expanded && mkdir -p $(BUILD)/expanded && cp .luacheckrc $(BUILD)/expanded/
+	@find plugins examples spec -name '*.lua' | LC_ALL=C sort | while read -r f; do \
+	  mkdir -p "$(BUILD)/expanded/$${f%/*}" && \
+	  $(BUILD)/tusk expand "$$f" >"$(BUILD)/expanded/$$f" || exit 1; done
+	cd $(BUILD)/expanded && luacheck --quiet .
+
+check-layers:
+	$(TEST_ENV) $(BUILD)/tusk test spec/layers_spec.lua
+
+asan: ## the specs under AddressSanitizer, UBSan and LeakSanitizer, in build-asan/
+	@ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_invalid_pointer_pairs=2:exitcode=99 \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	LSAN_OPTIONS=suppressions=$(abspath spec/support/lsan.supp):print_suppressions=0 \
+	$(MAKE) --no-print-directory BUILD=build-asan OPT=-O1 \
+	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" test
+
+stress: ## the specs with a full garbage collection at every turn of the loop
+	@TUSK_STRESS=1 $(MAKE) --no-print-directory test
+
+# ---- installing ----
+
+LIBDIR = $(DESTDIR)$(PREFIX)/lib
+
+install: ## program, library, headers and bindings into DESTDIR/PREFIX
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory install-files
+
+install-files:
+	install -d $(DESTDIR)$(PREFIX)/{bin,include} $(LIBDIR)/{pkgconfig,tusk/bindings}
+	install -m 755 $(BUILD)/tusk $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 host/tusk.h host/tusk_lua.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(BUILD)/libtusk.a $(LIBDIR)/
+	install -m 755 $(BUILD)/libtusk.so.0 $(LIBDIR)/
+	ln -sf libtusk.so.0 $(LIBDIR)/libtusk.so
+	install -m 755 $(BINDING_SO) $(LIBDIR)/tusk/bindings/
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
+	  'Name: tusk' 'Description: an async host for Lua' \
+	  "Version: $$(sed -n 's/.*TUSK_VERSION *"\(.*\)".*/\1/p' host/tusk.h)" \
+	  'Requires.private: luajit libuv' 'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -ltusk' \
+	  'Libs.private: -ldl -lpthread' >$(LIBDIR)/pkgconfig/tusk.pc
+
+clean: ## removes build/ and build-*/
+	rm -rf build build-*
+
+# ---- what has to be installed (Debian's names) ----
+
+DEPS := gcc g++ libc6-dev pkg-config libuv1-dev lua-luv lua-luv-dev libcurl4-openssl-dev libsqlite3-dev \
+  libsimdjson-dev ca-certificates tzdata
+DEPS_TEST := lua-busted lua-check clang-format cppcheck nginx openssl sqlite3
+
+# Only what is missing: when all is there it needs neither root nor a network.
+define install_packages
+missing=$$(for p in $(1); do \
+  [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || echo $$p; done); \
+[ -z "$$missing" ] && exit 0; \
+command -v apt-get >/dev/null || { echo "no apt-get here; needed, by Debian's names:" $(1) >&2; exit 1; }; \
+root=; [ $$(id -u) = 0 ] || root=sudo; \
+apt() { $$root env DEBIAN_FRONTEND=noninteractive apt-get "$$@" </dev/null; }; \
+get() { apt install -y --no-install-recommends $$missing; }; \
+compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null && get || { apt update && get; }
+endef
+
+# One LuaJIT is enough, and Debian's two cannot both be installed: none is added where one is.
+deps: ## installs what building and running need (Debian, Ubuntu)
+	@$(call install_packages,$(DEPS))
+	@compgen -G '/usr/include/luajit-2*/luajit.h' >/dev/null || \
+	  { $(call install_packages,libluajit-5.1-dev); } || { $(call install_packages,libluajit2-5.1-dev); }
+
+deps-test: deps ## and what the specs and `make check` need
+	@$(call install_packages,$(DEPS_TEST))
+
+# ---- building ----
 
 $(BUILD)/host/%.o: host/%.c
 	@mkdir -p $(@D)
@@ -44,15 +178,15 @@ $(BUILD)/host/%.o: host/%.c
 
 $(BUILD)/bindings/%.o: bindings/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(PKG) $(if $(findstring luv,$*),-I/usr/include/lua5.1) -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS_ALL) $(PKG) $(call binding_says,compile,$<) -MMD -MP -c $< -o $@
 
 $(BUILD)/bindings/%.o: bindings/%.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS_ALL) $(PKG) -MMD -MP -c $< -o $@
+	$(CXX) $(CXXFLAGS_ALL) $(PKG) $(call binding_says,compile,$<) -MMD -MP -c $< -o $@
 
 .SECONDEXPANSION:
 $(BUILD)/bindings/%.so: $$(call binding_obj,$$*)
-	$(CC) -shared $(SANITIZE) -o $@ $^ $(call binding_link,$*)
+	$(CC) -shared $(SANITIZE) -o $@ $^ $(call binding_says,link,$(call binding_src,$*))
 
 # The Lua files, embedded. The list is rewritten only when it changes.
 $(BUILD)/embed.S: FORCE
@@ -62,8 +196,8 @@ $(BUILD)/embed.S: FORCE
 	    printf 'T%d: .incbin "%s"\nE%d: .byte 0\nN%d: .asciz "%s"\n' $$i $$f $$i $$i $${n//\//.}; i=$$((i+1)); done; \
 	  printf '.section .data.rel.ro,"aw"\n.balign 8\n.globl tusk_embedded\n.hidden tusk_embedded\ntusk_embedded:\n'; \
 	  for ((j=0; j<i; j++)); do printf '.quad N%d, T%d, E%d - T%d\n' $$j $$j $$j $$j; done; \
-	  printf '.quad 0, 0, 0\n.section .note.GNU-stack,"",@progbits\n'; } > $@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	  printf '.quad 0, 0, 0\n.section .note.GNU-stack,"",@progbits\n'; } > $@.$$$$; \
+	if cmp -s $@.$$$$ $@; then rm $@.$$$$; else mv $@.$$$$ $@; fi
 
 $(BUILD)/embed.o: $(BUILD)/embed.S $(LUA_SRC)
 	$(CC) -c $< -o $@
@@ -72,8 +206,11 @@ $(BUILD)/libtusk.a: $(HOST_OBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/libtusk.so: $(HOST_OBJ)
+$(BUILD)/libtusk.so.0: $(HOST_OBJ)
 	$(CC) -shared $(SANITIZE) -Wl,-soname,libtusk.so.0 -o $@ $^ $(LIBS)
+
+$(BUILD)/libtusk.so: $(BUILD)/libtusk.so.0
+	ln -sf $(<F) $@
 
 $(BUILD)/tusk: $(CLI_OBJ) $(BUILD)/libtusk.a
 	$(CC) $(SANITIZE) -rdynamic -o $@ $(CLI_OBJ) -Wl,--whole-archive $(BUILD)/libtusk.a -Wl,--no-whole-archive $(LIBS)

@@ -1,5 +1,6 @@
 /* luv.c: libuv for Lua, on the host's own loop. */
 /* link: -llua5.1-luv */
+/* compile: -I/usr/include/lua5.1 */
 #include <luv/luv.h>
 
 #include "tusk_lua.h"
