@@ -114,8 +114,8 @@ struct job { /* one piece of work for a thread; malloc'ed, never Lua's */
     char *sql;
     size_t length;
     struct value *values;
-    int count;  /* of values */
-    int params; /* JOB_MANY: values per row */
+    int count;          /* of values */
+    int params, repeat; /* JOB_MANY: values per row, rows */
     /* the answer */
     struct failure failure;
     struct buffer rows, names;

@@ -179,6 +179,7 @@ int op_many(lua_State *L)
     }
     job->mode = MODE_EXEC;
     job->params = params;
+    job->repeat = rows;
     copy_list(L, db->state, 3, job);
     return call_park(L, &db->writer, job, w);
 }

@@ -1,0 +1,192 @@
+-- transaction.lua: transactions: begun, bound to a task, committed or rolled back; savepoints inside.
+local check = require "tusk.check"
+local core = require "tusk.core"
+local errors = require "tusk.errors"
+local kernel = require "tusk.kernel"
+local raw = require "tusk.binding.sqlite"
+
+local settle = core.settle
+local transaction = {}
+
+---@class tusk.db.Tx
+---@field database table
+---@field raw userdata
+---@field owner userdata the task that began it
+---@field savepoints table[] those open, outermost first; each { owner = task }
+local Tx = {}
+Tx.__index = Tx
+
+-- Is the running task that one, or started by it or by one of its children?
+local function within(task)
+  local at = core.current()
+  while at do
+    if at == task then return true end
+    at = select(4, kernel.info(at))
+  end
+  return false
+end
+
+--- The raw handle of a call made now. While a savepoint is open only tasks inside it go on.
+function Tx:handle()
+  local innermost = self.savepoints[#self.savepoints]
+  while innermost and not within(innermost.owner) do
+    self.line:park()
+    innermost = self.savepoints[#self.savepoints]
+  end
+  return self.raw
+end
+
+--- The raw handle of a call on the database made now, while it has transactions.
+function transaction.handle(database)
+  local mine = core.local_get(database)
+  if mine then return mine:handle() end
+  for tx in pairs(database.open) do
+    if within(tx.owner) then
+      database.outside = database.outside or raw.outside(database.raw)
+      return database.outside
+    end
+  end
+  return database.raw
+end
+
+local function new(database, handle)
+  return setmetatable({
+    database = database, raw = handle, owner = core.current(), savepoints = {}, hooks = {}, line = core.Queue.new(),
+  }, Tx)
+end
+
+local function pack(...)
+  return { n = select("#", ...), ... }
+end
+
+-- Children started in the body are waited for before the transaction ends.
+local function in_scope(_, fn, namespace)
+  return fn(namespace)
+end
+
+local function run_body(tx, fn)
+  local before = core.local_get(tx.database)
+  core.local_set(tx.database, tx)
+  local out = pack(pcall(core.scope, nil, in_scope, fn, tx.namespace))
+  core.local_set(tx.database, before)
+  return out
+end
+
+local function command(verb, ...)
+  settle(raw[verb](...))
+end
+
+-- Runs hooks in order; the first failure is raised when all have run.
+local function run_hooks(hooks)
+  local failed
+  for _, hook in ipairs(hooks) do
+    local ok, err = pcall(hook)
+    if not ok and failed == nil then failed = err end
+  end
+  if failed ~= nil then error(failed, 0) end
+end
+
+local function undo(tx)
+  tx.database.tables = {}
+  pcall(core.shield, command, "rollback", tx.raw)
+end
+
+local function count(database, tx, delta)
+  database.open[tx] = delta > 0 or nil
+  database.transactions = database.transactions + delta
+end
+
+local function finish(tx, out)
+  if out[1] then
+    local ok, err = pcall(command, "commit", tx.raw)
+    if not ok then out = { false, err } end
+  end
+  if not out[1] then undo(tx) end
+  count(tx.database, tx, -1)
+  if not out[1] then error(out[2], 0) end
+  run_hooks(tx.hooks)
+  return unpack(out, 2, out.n)
+end
+
+local function outermost(database, begin, fn)
+  local tx = new(database, settle(raw.begin(database:handle(), begin)))
+  tx.namespace = database.namespace_of(tx)
+  count(database, tx, 1)
+  return finish(tx, run_body(tx, fn))
+end
+
+-- ---- savepoints ----
+
+local function close_savepoint(tx, name, ok, hooks)
+  if not ok then
+    tx.database.tables = {}
+    for i = #tx.hooks, hooks + 1, -1 do tx.hooks[i] = nil end
+    pcall(core.shield, command, "control", tx.raw, "ROLLBACK TO " .. name)
+    pcall(core.shield, command, "control", tx.raw, "RELEASE " .. name)
+    return
+  end
+  command("control", tx.raw, "RELEASE " .. name)
+end
+
+local function inner(tx, fn)
+  local handle = tx:handle()
+  local mine = { owner = core.current() }
+  local name = "tusk_" .. (#tx.savepoints + 1)
+  table.insert(tx.savepoints, mine)
+  local hooks = #tx.hooks
+  local begun, err = pcall(command, "control", handle, "SAVEPOINT " .. name)
+  local out = begun and run_body(tx, fn) or { false, err }
+  if begun then
+    local closed, why = pcall(close_savepoint, tx, name, out[1], hooks)
+    if out[1] and not closed then
+      close_savepoint(tx, name, false, hooks)
+      out = { false, why }
+    end
+  end
+  table.remove(tx.savepoints)
+  tx.line:wake_all()
+  if not out[1] then error(out[2], 0) end
+  return unpack(out, 2, out.n)
+end
+
+-- ---- the operator ----
+
+local BEGIN = { immediate = "BEGIN IMMEDIATE", deferred = "BEGIN DEFERRED", exclusive = "BEGIN EXCLUSIVE" }
+
+local function options(opts)
+  check.options(opts, { "mode", "retries" })
+  local begin = BEGIN[opts.mode or "immediate"]
+  if not begin then check.fail('mode: write "immediate", "deferred" or "exclusive"', { argument = "mode" }) end
+  local retries = opts.retries or 0
+  check.integer("retries", retries)
+  return begin, retries
+end
+
+local function retry(database, begin, retries, fn)
+  for _ = 1, retries do
+    local out = pack(pcall(outermost, database, begin, fn))
+    if out[1] then return unpack(out, 2, out.n) end
+    if not errors.is(out[2], "db.busy") then error(out[2], 0) end
+  end
+  return outermost(database, begin, fn)
+end
+
+--- Runs fn(tx) in a transaction of a database, or inside one that is open.
+---@param via table a database or a Tx
+---@param opts table|function { mode = "immediate" | "deferred" | "exclusive", retries = 0 }
+function transaction.run(via, opts, fn)
+  if fn == nil and type(opts) ~= "table" then opts, fn = {}, opts end
+  check.callable("fn", fn)
+  local begin, retries = options(opts or {})
+  local open = getmetatable(via) == Tx and via or core.local_get(via)
+  if open then return inner(open, fn) end
+  return retry(via, begin, retries, fn)
+end
+
+--- fn runs once the outermost transaction is committed, never if it, or the savepoint it was said in, is undone.
+function Tx:after_commit(fn)
+  check.callable("fn", fn)
+  table.insert(self.hooks, fn)
+end
+
+return transaction

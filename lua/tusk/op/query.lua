@@ -1,0 +1,2 @@
+-- query.lua: @query is @db.query.
+return require("tusk.op.db").query
