@@ -26,7 +26,7 @@ static const struct cli_flag no_flags[] = {{NULL, NULL, NULL}};
 
 const struct cli_command cli_commands[] = {
     {"run", "[DIR|FILE|-] [-- ARGS]", "loads plugins, runs main.lua; or runs one file, or stdin",
-     run_flags, 1},
+     run_flags, 0},
     {"-e", "CODE [ARGS]", "runs a piece of code", no_flags, 1},
     {"test", "[PATHS] [busted flags]", "runs specs with busted, inside a task: they may wait and use @",
      no_flags, 1},
@@ -191,8 +191,10 @@ int cli_parse(int argc, char **argv, struct cli_call *call)
         return unknown_command(argv[1]);
     if (file)
         fclose(file);
-    call->command = find_command("run");
-    return take_rest(call, argv + 1);
+    call->command = find_command("run"); // script mode: all that follows is the script's
+    call->operands = argv + 1;
+    call->operand_count = argc - 1;
+    return 0;
 }
 
 /* ---- help ---- */

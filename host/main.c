@@ -1,11 +1,13 @@
 /* main.c: the program `tusk`, a small embedder of libtusk: arguments, signals, exit status. */
 #include <lauxlib.h>
 #include <lua.h>
+#include <luajit.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "cli.h"
 #include "tusk.h"
@@ -115,7 +117,7 @@ static int run(const struct cli_call *call)
     }
     handle_signals();
     if (lua_cpcall(tusk_unstable_lua(host), give_program, (void *)call) ||
-        tusk_load_source(host, "=tusk", START, sizeof START - 1)) {
+        tusk_load_source(host, "=[tusk]", START, sizeof START - 1)) {
         fprintf(stderr, "tusk: cannot start: %s\n", tusk_errmsg(host));
         status = 1;
     }
@@ -128,7 +130,7 @@ static int run(const struct cli_call *call)
 
 static int version(void)
 {
-    printf("tusk %s\n", tusk_version());
+    printf("tusk %s (%s, libuv %s)\n", tusk_version(), LUAJIT_VERSION, uv_version_string());
     return 0;
 }
 

@@ -53,19 +53,20 @@ local function listed_but_absent(tree, plugins, problems)
 end
 
 --- Reads the configuration and applies it. Raises kind `config`.
----@return table values, table sources
+---@return table values, table sources, table fields
 function app.configure(dir, plugins, flags)
   local path = dir .. "/tusk.lua"
   local tree, problems = config.layers(config.read_file(path),
     { path = path, environment = flags.env, variables = env.variables(), set = flags.set })
   listed_but_absent(tree, plugins, problems)
-  local values, sources = config.resolve(tree, problems, fields_of(plugins))
+  local fields = fields_of(plugins)
+  local values, sources = config.resolve(tree, problems, fields)
   if not values.db.url then
     values.db.url, sources.db.url = dir .. "/data/tusk.db", "default"
   end
   core.configure(values)
   require("tusk.log_style").level = ({ debug = 0, info = 1, warn = 2, error = 3 })[values.log.level]
-  return values, sources
+  return values, sources, fields
 end
 
 local function set_paths(dir)
@@ -87,7 +88,7 @@ function app.load(dir, flags)
   set_paths(dir)
   local env_keys = env.load(dir, flags.env)
   local plugins = app.plugins(dir)
-  local values, sources = app.configure(dir, plugins, flags)
+  local values, sources, fields = app.configure(dir, plugins, flags)
   local main = dir .. "/main.lua"
   if not file.exists(main) then
     main = nil
@@ -96,7 +97,7 @@ function app.load(dir, flags)
     end
   end
   return { dir = dir, environment = flags.env, env_keys = env_keys, plugins = plugins, values = values,
-    sources = sources, main = main }
+    sources = sources, fields = fields, main = main }
 end
 
 return app

@@ -63,9 +63,10 @@ end
 
 -- ---- a directory ----
 
-local function tell(program, line, fields)
+-- A line for a person, or a message with fields for a machine that reads the log.
+local function tell(program, line, message, fields)
   if program.terminal then kernel.log(1, line)
-  else require("tusk.op.log").info(fields.msg, fields) end
+  else require("tusk.op.log").info(message, fields) end
 end
 
 local function plural(n, one)
@@ -75,7 +76,7 @@ end
 local function banner(program, app)
   local keys = app.env_keys > 0 and (" · .env (%s)"):format(plural(app.env_keys, "key")) or ""
   tell(program, ("tusk %s  LuaJIT 2.1 · env %s%s"):format(require("tusk").version, app.environment, keys),
-    { msg = "start", dir = app.dir, env = app.environment })
+    "start", { dir = app.dir, env = app.environment })
 end
 
 local function provided(p)
@@ -88,7 +89,7 @@ end
 local function on_ready(program)
   return function(p)
     tell(program, ("  ok   %-14s %-18s %.1f ms"):format(p.manifest.name, provided(p), p.took * 1000),
-      { msg = "plugin ready", plugin = p.manifest.name })
+      "plugin ready", { plugin = p.manifest.name })
   end
 end
 
@@ -104,7 +105,7 @@ local function start_and_run(program, flags, app, args)
     failed = lifecycle.await_ready(app.plugins, on_ready(program))
     if failed then return end
     if app.main then
-      tell(program, ("running %s · Ctrl-C stops"):format(app.main), { msg = "running", main = app.main })
+      tell(program, ("running %s · Ctrl-C stops"):format(app.main), "running", { main = app.main })
     end
     main_and_services(app, args)
   end)

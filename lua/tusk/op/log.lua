@@ -2,7 +2,7 @@
 local check = require "tusk.check"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
-local secrets = require "tusk.secrets"
+local secret = require "tusk.secret"
 
 local log = {}
 
@@ -72,7 +72,7 @@ local function write(level, message, fields)
   if type(message) ~= "string" then message = tostring(message) end
   check.opt_table("fields", fields)
   local line = (style.pretty and pretty_line or json_line)(level, message, fields or {})
-  kernel.log(LEVELS[level], secrets.mask(line))
+  kernel.log(LEVELS[level], secret.mask(line))
 end
 
 for level in pairs(LEVELS) do

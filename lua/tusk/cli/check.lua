@@ -1,0 +1,118 @@
+-- cli/check: `tusk check`: syntax, unknown operators, plugins, configuration; nothing is set up or run.
+local errors = require "tusk.errors"
+local kernel = require "tusk.kernel"
+local loader = require "tusk.loader"
+local operators = require "tusk.operators"
+local render = require "tusk.render"
+local suggestions = require "tusk.check"
+
+local check = {}
+
+local function listing(path)
+  local file = require "tusk.op.file"
+  local out = {}
+  for _, entry in ipairs(file.read_dir(path)) do
+    if entry.type == "directory" and not entry.name:match("^%.") then
+      for _, inner in ipairs(listing(entry.path)) do out[#out + 1] = inner end
+    elseif entry.name:match("%.lua$") or entry.name:match("%.tusk$") then
+      out[#out + 1] = entry.path
+    end
+  end
+  return out
+end
+
+local function syntax(path, text)
+  local fn, message = loader.compile(text, "@" .. path)
+  if not fn then return { kind = "syntax", message = message } end
+end
+
+-- Operators that nobody provides, each with its place.
+local function unknown(path, text, known, names, found)
+  local _, sites = kernel.expand(text)
+  for i = 1, type(sites) == "table" and #sites or 0, 4 do
+    local name = sites[i]
+    if not known[name] then
+      local hint, near = suggestions.hint(name, names)
+      found[#found + 1] = { kind = "operator", message = ("there is no operator @%s%s"):format(name, hint),
+        suggestion = near, site = { file = path, line = sites[i + 1], column = sites[i + 2], span = sites[i + 3] } }
+    end
+  end
+end
+
+local function known_operators(plugins)
+  local names, known = operators.names(), {}
+  for _, p in ipairs(plugins) do
+    for name in pairs(p.manifest.operators or {}) do names[#names + 1] = name end
+  end
+  for _, name in ipairs(names) do known[name] = true end
+  return known, names
+end
+
+local function check_file(path, plugins, found)
+  local known, names = known_operators(plugins)
+  local text, message = loader.read_all(path)
+  if not text then
+    found[#found + 1] = { kind = "usage", message = message }
+    return
+  end
+  local wrong = syntax(path, text)
+  if wrong then found[#found + 1] = wrong
+  else unknown(path, text, known, names, found) end
+end
+
+local function is_directory(path)
+  local handle = io.open(path .. "/.", "rb")
+  if handle then handle:close() end
+  return handle ~= nil
+end
+
+local function show_config(app)
+  for _, section in ipairs(require("tusk.schema").names_of(app.values)) do
+    local fields = app.fields[section]
+    for _, name in ipairs(require("tusk.schema").names_of(app.values[section])) do
+      local v = app.values[section][name]
+      local text = fields[name].secret and "***" or type(v) == "string" and ("%q"):format(v) or tostring(v)
+      print(("%-32s %-24s %s"):format(section .. "." .. name, text, app.sources[section][name]))
+    end
+  end
+end
+
+local function check_directory(path, flags, found)
+  local files = listing(path)
+  for _, file in ipairs(files) do
+    local text = loader.read_all(file)
+    local wrong = text and syntax(file, text)
+    if wrong then found[#found + 1] = wrong end
+  end
+  if found[1] then return #files end -- plugins that do not parse cannot be asked
+  local ok, app = xpcall(require("tusk.cli.app").load, errors.at_base, path, flags)
+  if not ok then
+    found[#found + 1] = app
+    return #files
+  end
+  for _, file in ipairs(files) do check_file(file, app.plugins, found) end
+  if flags["show-config"] then show_config(app) end
+  return #files
+end
+
+--- Checks files and directories (default: the current one). Exit status 0, 1, or 3 for configuration.
+function check.main(program, flags)
+  local found, count, status = {}, 0, 0
+  local paths = program[1] and { unpack(program) } or { "." }
+  for _, path in ipairs(paths) do
+    if is_directory(path) then count = count + check_directory(path, flags, found)
+    else
+      check_file(path, {}, found)
+      count = count + 1
+    end
+  end
+  for _, err in ipairs(found) do
+    status = (err.kind == "config" or err.kind == "plugin") and 3 or status == 3 and 3 or 1
+    if getmetatable(err) ~= errors.Error then setmetatable(err, errors.Error) end
+    kernel.log(3, render.error(err))
+  end
+  if not found[1] then print(("%d file%s ok"):format(count, count == 1 and "" or "s")) end
+  return status
+end
+
+return check
