@@ -16,6 +16,7 @@ struct watch { /* of one socket; malloc'ed, freed when its handle is closed */
     uv_poll_t poll;
     struct http *http;
     curl_socket_t fd;
+    int events; /* libuv's, as libcurl asked for them */
 };
 
 /* ---- handles ---- */
@@ -175,11 +176,12 @@ static int set_timer(CURLM *multi, long ms, void *ud)
 static void socket_ready(uv_poll_t *poll, int status, int events)
 {
     struct watch *w = poll->data;
-    int flags = status < 0 ? CURL_CSELECT_ERR : 0;
-    if (events & UV_READABLE)
-        flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
-        flags |= CURL_CSELECT_OUT;
+    int flags = (events & UV_READABLE ? CURL_CSELECT_IN : 0) |
+                (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
+    // At an error libuv stops watching; there may still be bytes to read before it, so libcurl looks
+    // for itself (flags 0), and the watch goes on for as long as it wants one.
+    if (status < 0 && uv_poll_start(poll, w->events, socket_ready))
+        flags = CURL_CSELECT_ERR;
     drive(w->http, w->fd, flags);
 }
 
@@ -232,6 +234,8 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *ud, void *so
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     if (!w)
         w = watch_new(http, fd);
+    if (w)
+        w->events = events;
     if (!w || uv_poll_start(&w->poll, events, socket_ready))
         mark_unwatched(http, easy); // an error from here would end every transfer of the multi
     return 0;

@@ -11,14 +11,24 @@ function Connection:write(bytes)
   if not self.handle:is_closing() then self.handle:write(bytes) end
 end
 
+local function ended(self)
+  local server = self.server
+  server.ended = server.ended + 1
+  server.arrived:wake_all()
+end
+
 --- Ends it in good order.
 function Connection:close()
-  if not self.handle:is_closing() then self.handle:close() end
+  if self.handle:is_closing() then return end
+  self.handle:close()
+  ended(self)
 end
 
 --- Ends it with RST.
 function Connection:reset()
-  if not self.handle:is_closing() then self.handle:close_reset() end
+  if self.handle:is_closing() then return end
+  self.handle:close_reset()
+  ended(self)
 end
 
 local function header(text, name)
@@ -26,6 +36,7 @@ local function header(text, name)
     local n, v = line:match("^([^:]+):%s*(.*)$")
     if n and n:lower() == name:lower() then return v end
   end
+  return nil
 end
 
 -- The first whole request in the bytes received, or nil; and what follows it.
@@ -55,20 +66,14 @@ local function on_bytes(server, connection, bytes)
   end
 end
 
-local function ended(server, connection)
-  connection:close()
-  server.ended = server.ended + 1
-  server.arrived:wake_all()
-end
-
 local function accept(server)
   local handle = uv.new_tcp()
   server.listener:accept(handle)
   server.accepted = server.accepted + 1
-  local connection = setmetatable({ handle = handle, bytes = "", number = server.accepted }, Connection)
+  local connection = setmetatable({ handle = handle, server = server, bytes = "", number = server.accepted }, Connection)
   server.connections[#server.connections + 1] = connection
   handle:read_start(function(err, bytes)
-    if err or not bytes then return ended(server, connection) end
+    if err or not bytes then return connection:close() end
     on_bytes(server, connection, bytes)
   end)
 end
