@@ -1,0 +1,182 @@
+-- @http against nginx: keep-alive, many at once, compression, HTTP/2, certificates.
+local uv = require "luv"
+local nginx = require "spec.support.nginx"
+
+-- A certificate for 127.0.0.1 that nobody signed but itself, and a client's.
+local function make_certificates(dir)
+  local function make(name, more)
+    assert(0 == os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+      .. "-subj /CN=%s -keyout %s/%s.key -out %s/%s.pem %s 2>/dev/null"):format(name, dir, name, dir, name, more)))
+  end
+  make("server", "-addext subjectAltName=IP:127.0.0.1")
+  make("client", "")
+end
+
+describe("@http and nginx:", function()
+  local server
+
+  setup(function()
+    server = nginx.start {
+      files = { ["page.txt"] = ("a line of text\n"):rep(2000) },
+      locations = [[
+        gzip on; gzip_types text/plain; gzip_min_length 100;
+        location = /hello { return 200 "hello"; }
+        location = /close { keepalive_timeout 0; return 200 "bye"; }
+        location = /say { return 200 "$request_method $arg_a $http_x_a"; }
+      ]],
+    }
+  end)
+
+  teardown(function() server:stop() end)
+
+  -- What nginx wrote to its log while fn ran. It writes after it has answered, so the last line may be due.
+  local function seen_during(count, fn)
+    local before = #server:seen()
+    fn()
+    for _ = 1, 500 do
+      if #server:seen() >= before + count then break end
+      @sleep("2ms")
+    end
+    local all, new = server:seen(), {}
+    for i = before + 1, #all do new[#new + 1] = all[i] end
+    assert.equal(count, #new)
+    return new
+  end
+
+  local function connections(seen)
+    local set, n = {}, 0
+    for _, line in ipairs(seen) do
+      if not set[line.connection] then set[line.connection], n = true, n + 1 end
+    end
+    return n
+  end
+
+  it("one after the other go over one connection", function()
+    local seen = seen_during(10, function()
+      for _ = 1, 10 do assert.equal("hello", @http.get(server.url .. "/hello"):text()) end
+    end)
+    assert.equal(1, connections(seen))
+    assert.equal(9, seen[10].request - seen[1].request)
+  end)
+
+  it("64 at once, and the next 64 over the same connections", function()
+    local urls = {}
+    for i = 1, 64 do urls[i] = server.url .. "/say?a=" .. i end
+    local function all()
+      local answers = @map(urls, function(url) return @http.get(url):text() end, { concurrency = 64 })
+      for i = 1, 64 do assert.equal("GET " .. i .. " ", answers[i]) end
+    end
+    local seen = seen_during(192, function() all() all() all() end)
+    assert.is_true(connections(seen) <= 64)
+  end)
+
+  it("a connection that the server closes is followed by another", function()
+    local seen = seen_during(3, function()
+      for _ = 1, 3 do assert.equal("bye", @http.get(server.url .. "/close"):text()) end
+    end)
+    assert.is_true(connections(seen) >= 2)
+  end)
+
+  it("what nginx compresses is decompressed", function()
+    local r = @http.get(server.url .. "/page.txt")
+    assert.equal("gzip", r.headers["content-encoding"])
+    assert.is_true(("a line of text\n"):rep(2000) == r:text())
+  end)
+
+  it("statuses come back as they are", function()
+    assert.equal(404, @http.get(server.url .. "/none").status)
+    assert.equal(405, @http.post(server.url .. "/page.txt").status)
+    local r = @http.send { method = "GET", url = server.url .. "/say", query = { a = "x" }, headers = { ["X-A"] = "y" } }
+    assert.equal("GET x y", r:text())
+  end)
+end)
+
+describe("@http over TLS", function()
+  local server, url
+
+  setup(function()
+    server = nginx.start {
+      listen = " ssl http2",
+      prepare = make_certificates,
+      locations = [[
+        ssl_certificate %(dir)/server.pem; ssl_certificate_key %(dir)/server.key;
+        ssl_client_certificate %(dir)/client.pem; ssl_verify_client optional;
+        location = /who { return 200 "$ssl_client_s_dn"; }
+        location = /down { return 302 http://127.0.0.1:%(port)/who; }
+        location = /protocol { return 200 "$server_protocol"; }
+      ]],
+    }
+    url = server.url:gsub("^http:", "https:")
+  end)
+
+  teardown(function() server:stop() end)
+
+  local function file(name) return server.dir .. "/" .. name end
+
+  it("fails with http.tls when nobody vouches for the certificate", function()
+    local _, e = @try(@http.get, url .. "/who")
+    assert.equal("http.tls", e.kind)
+    assert.is_false(e.sent)
+    assert.is_false(e.retryable)
+    assert.equal(0, #server:seen())
+  end)
+
+  it("trusts the authority it is given", function()
+    assert.equal("", @http.get(url .. "/who", { tls = { ca = file "server.pem" } }):text())
+  end)
+
+  it("fails with http.tls when the certificate is another host's", function()
+    local other = url:gsub("127%.0%.0%.1", "localhost")
+    local _, e = @try(@http.get, other .. "/who", { tls = { ca = file "server.pem" } })
+    assert.equal("http.tls", e.kind)
+  end)
+
+  it("fails with http.tls when a file of certificates is not there", function()
+    local _, e = @try(@http.get, url .. "/who", { tls = { ca = file "none.pem" } })
+    assert.equal("http.tls", e.kind)
+    _, e = @try(@http.get, url .. "/who", { tls = { ca = file "server.pem", cert = file "none.pem" } })
+    assert.equal("http.tls", e.kind)
+  end)
+
+  it("shows a client certificate", function()
+    local tls = { ca = file "server.pem", cert = file "client.pem", key = file "client.key" }
+    assert.equal("CN=client", @http.get(url .. "/who", { tls = tls }):text())
+  end)
+
+  it("does not lend a connection made with a certificate to a request without", function()
+    local tls = { ca = file "server.pem", cert = file "client.pem", key = file "client.key" }
+    @http.get(url .. "/who", { tls = tls })
+    assert.equal("", @http.get(url .. "/who", { tls = { ca = file "server.pem" } }):text())
+  end)
+
+  it("does not lend a connection made insecurely to a request that verifies", function()
+    assert.equal(200, @http.get(url .. "/who", { tls = { insecure = true } }).status)
+    local _, e = @try(@http.get, url .. "/who")
+    assert.equal("http.tls", e.kind)
+  end)
+
+  it("speaks HTTP/2 where the server does", function()
+    local r = @http.get(url .. "/protocol", { tls = { ca = file "server.pem" } })
+    assert.equal("2", r.http_version)
+    assert.equal("HTTP/2.0", r:text())
+  end)
+
+  it("does not go from https to http", function()
+    local _, e = @try(@http.get, url .. "/down", { tls = { ca = file "server.pem" } })
+    assert.equal("http.redirect", e.kind)
+  end)
+
+  it("fails with http.tls when the server does not speak TLS", function()
+    local listener = uv.new_tcp()
+    listener:bind("127.0.0.1", 0)
+    listener:listen(8, function()
+      local peer = uv.new_tcp()
+      listener:accept(peer)
+      peer:write("HTTP/1.1 400 Bad Request\r\n\r\n", function() peer:close() end)
+    end)
+    local port = listener:getsockname().port
+    local _, e = @try(@http.get, ("https://127.0.0.1:%d/"):format(port))
+    listener:close()
+    assert.equal("http.tls", e.kind)
+  end)
+end)
