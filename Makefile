@@ -5,8 +5,9 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build
-CC ?= gcc
-CXX ?= g++
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 OPT ?= -O2
 SANITIZE ?=
 ARGS ?=
@@ -184,6 +185,7 @@ $(BUILD)/bindings/%.o: bindings/%.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS_ALL) $(PKG) $(call binding_says,compile,$<) -MMD -MP -c $< -o $@
 
+.SECONDARY: $(foreach b,$(BINDINGS),$(call binding_obj,$(b)))
 .SECONDEXPANSION:
 $(BUILD)/bindings/%.so: $$(call binding_obj,$$*)
 	$(CC) -shared $(SANITIZE) -o $@ $^ $(call binding_says,link,$(call binding_src,$*))
