@@ -101,7 +101,7 @@ check-c:
 check-lua:
 	luacheck --quiet lua
 	@rm -rf $(BUILD)/expanded && mkdir -p $(BUILD)/expanded && cp .luacheckrc $(BUILD)/expanded/
-	@find plugins examples spec -name '*.lua' | LC_ALL=C sort | while read -r f; do \
+	@find $(wildcard plugins examples spec) -name '*.lua' | LC_ALL=C sort | while read -r f; do \
 	  mkdir -p "$(BUILD)/expanded/$${f%/*}" && \
 	  $(BUILD)/tusk expand "$$f" >"$(BUILD)/expanded/$$f" || exit 1; done
 	cd $(BUILD)/expanded && luacheck --quiet .

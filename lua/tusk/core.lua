@@ -87,7 +87,7 @@ local function install()
   debug.getregistry()["tusk.compile"] = loader.compile
   _G.load, _G.loadstring, _G.loadfile = loader.load, loader.loadstring, loader.loadfile
   _G.require, _G.dofile = modules.require, modules.dofile
-  for name, fn in pairs(shim) do coroutine[name] = fn end
+  for name, fn in pairs(shim) do coroutine[name] = fn end -- luacheck: ignore 122
   package.loaders[3] = modules.search -- the one for package.path, after preload and the host's own
   package.preload.luv = function() return require "tusk.binding.luv" end
 end

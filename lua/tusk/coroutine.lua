@@ -5,7 +5,7 @@ local PARK = kernel.PARK
 local resume, yield, create = coroutine.resume, coroutine.yield, coroutine.create
 local status, running, isyieldable = coroutine.status, coroutine.running, coroutine.isyieldable
 local block = kernel.block
-local error, type, select, pcall = error, type, select, pcall
+local error = error
 
 local shim = {}
 local waiting = setmetatable({}, { __mode = "k" }) -- coroutines inside which the task is parked

@@ -5,7 +5,7 @@ local check = require "tusk.check"
 
 local c_open, c_join, c_close, c_start = kernel.scope_open, kernel.scope_join, kernel.scope_close, kernel.scope_start
 local note = errors.note
-local xpcall, select = xpcall, select
+local xpcall = xpcall
 
 local ASKED, TIMEOUT, SHUTDOWN = 1, 3, 4 -- enum cancel_reason
 local REASONS = { "cancelled", "sibling_failed", "timeout", "shutdown", "outer" }
