@@ -276,10 +276,17 @@ static int init_loop(struct tusk *h)
     return 0;
 }
 
+static void close_handle(uv_handle_t *handle, void *ud)
+{
+    (void)ud;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Closes what is still open first: an open handle would keep the loop, and this, from ending. */
 static void close_loop(struct tusk *h)
 {
-    uv_close((uv_handle_t *)&h->async, NULL);
-    uv_close((uv_handle_t *)&h->alarm, NULL);
+    uv_walk(&h->loop, close_handle, NULL); // the host's, and luv's, whose memory is Lua's
     for (int i = 0; i < CLOSE_TURNS && uv_run(&h->loop, UV_RUN_ONCE); i++)
         ;
 }
@@ -327,13 +334,6 @@ fail_mutex:
     return TUSK_E_NOMEM;
 }
 
-static void close_handle(uv_handle_t *handle, void *ud)
-{
-    (void)ud;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
 void tusk_close(tusk_host *h)
 {
     if (!h)
@@ -349,8 +349,6 @@ void tusk_close(tusk_host *h)
     }
     run_before_poll(h);
     close_loop(h);
-    uv_walk(&h->loop, close_handle, NULL); // luv's, whose memory is Lua's
-    uv_run(&h->loop, UV_RUN_DEFAULT);
     close_lua(h);
     uv_loop_close(&h->loop);
     uv_mutex_destroy(&h->post_mutex);
@@ -416,7 +414,7 @@ static int start_source(lua_State *L)
     if (lua_isnil(L, 1))
         return lua_error(L);
     lua_settop(L, 1);
-    return task_start(L, tusk_of(L), &tusk_of(L)->root, 0, 0);
+    return task_start(L, tusk_of(L), &tusk_of(L)->root, 0, TASK_INSIDE);
 }
 
 tusk_rc tusk_load_source(tusk_host *h, const char *name, const char *source, size_t length)
