@@ -173,9 +173,10 @@ static curl_socket_t socket_open(void *ud, curlsocktype purpose, struct curl_soc
     (void)purpose;
     struct request *r = ud;
     int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
-    if (fd < 0)
-        r->os_error = errno;
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    if (fd >= 0)
+        return fd;
+    r->os_error = errno;
+    return CURL_SOCKET_BAD;
 }
 
 /*

@@ -111,13 +111,14 @@ const char *push_path(writer *w)
     return lua_tostring(w->L, -1);
 }
 
-void refuse(writer *w, const char *what)
+[[noreturn]] void refuse(writer *w, const char *what)
 {
     const char *path = push_path(w);
     tusk_error(w->L, "json.value", "cannot write %s as JSON: %s", path, what);
     lua_pushstring(w->L, path);
     lua_setfield(w->L, -2, "path");
     lua_error(w->L);
+    __builtin_unreachable();
 }
 
 // Scalars.
