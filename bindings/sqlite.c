@@ -161,7 +161,7 @@ TUSK_LUA_EXPORT int luaopen_tusk_binding_sqlite(lua_State *L)
         lua_pushcclosure(L, r->func, 1);
         lua_setfield(L, -3, r->name);
     }
-    lua_setfield(L, LUA_REGISTRYINDEX, "tusk.sqlite"); // lives as long as the host
+    luaL_ref(L, LUA_REGISTRYINDEX); // lives as long as the host
     for (const luaL_Reg *r = plain; r->name; r++) {
         lua_pushcfunction(L, r->func);
         lua_setfield(L, -2, r->name);

@@ -211,8 +211,8 @@ int stmt_bind(struct conn *c, struct stmt *s, const struct value *values, int co
 int stmt_bind_one(struct stmt *s, int index, const struct value *v);
 /* Refuses a number of positional parameters that is not the statement's: 0 or -1. */
 int stmt_expect(struct conn *c, struct stmt *s, int count);
-/* The position of a named parameter, 0 if there is none. */
-int stmt_named(struct stmt *s, const char *name);
+/* Binds every parameter of that name; -1 with c->failure set if there is none. */
+int stmt_bind_name(struct conn *c, struct stmt *s, const char *name, const struct value *v);
 /* The first step; notices that the schema has changed. */
 int stmt_start(struct stmt *s);
 void cache_clear(struct cache *cache);

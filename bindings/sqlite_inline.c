@@ -30,14 +30,9 @@ static int bind_names(lua_State *L, struct call *x, struct conn *c, struct stmt 
     sqlite3_clear_bindings(s->handle);
     lua_pushnil(L);
     while (lua_next(L, x->first)) {
-        int at = stmt_named(s, lua_tostring(L, -2));
-        if (!at)
-            return failure_set(&c->failure, FAIL_ARGUMENT, "the statement has no parameter \":%s\"",
-                               lua_tostring(L, -2));
         value_read(L, x->db->state, -1, &v);
-        int code = stmt_bind_one(s, at, &v);
-        if (code)
-            return conn_failed(c, code);
+        if (stmt_bind_name(c, s, lua_tostring(L, -2), &v) < 0)
+            return -1;
         lua_pop(L, 1);
     }
     return 0;

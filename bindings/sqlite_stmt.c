@@ -227,22 +227,6 @@ int stmt_expect(struct conn *c, struct stmt *s, int count)
                        s->params, s->params == 1 ? "" : "s", count);
 }
 
-int stmt_named(struct stmt *s, const char *name)
-{
-    char full[256];
-    size_t n = strlen(name);
-    if (n + 2 > sizeof full)
-        return 0;
-    memcpy(full + 1, name, n + 1);
-    for (const char *sigil = ":@$"; *sigil; sigil++) {
-        full[0] = *sigil;
-        int index = sqlite3_bind_parameter_index(s->handle, full);
-        if (index)
-            return index;
-    }
-    return 0;
-}
-
 int stmt_bind_one(struct stmt *s, int i, const struct value *v)
 {
     switch (v->type) {
@@ -259,14 +243,25 @@ int stmt_bind_one(struct stmt *s, int i, const struct value *v)
     }
 }
 
-static int bind_named(struct conn *c, struct stmt *s, const struct value *v)
+/* Binds v to ":name", "@name" and "$name"; how many there are, or -1. */
+int stmt_bind_name(struct conn *c, struct stmt *s, const char *name, const struct value *v)
 {
-    int at = stmt_named(s, v->name);
-    if (!at)
-        return failure_set(&c->failure, FAIL_ARGUMENT, "the statement has no parameter \":%s\"",
-                           v->name);
-    int code = stmt_bind_one(s, at, v);
-    return code ? conn_failed(c, code) : 0;
+    char full[256];
+    size_t n = strlen(name);
+    int found = 0;
+    if (n + 2 <= sizeof full)
+        memcpy(full + 1, name, n + 1);
+    for (const char *sigil = ":@$"; *sigil && n + 2 <= sizeof full; sigil++) {
+        full[0] = *sigil;
+        int at = sqlite3_bind_parameter_index(s->handle, full);
+        int code = at ? stmt_bind_one(s, at, v) : 0;
+        if (code)
+            return conn_failed(c, code);
+        found += at > 0;
+    }
+    if (found)
+        return found;
+    return failure_set(&c->failure, FAIL_ARGUMENT, "the statement has no parameter \":%s\"", name);
 }
 
 int stmt_bind(struct conn *c, struct stmt *s, const struct value *values, int count, int named)
@@ -274,7 +269,7 @@ int stmt_bind(struct conn *c, struct stmt *s, const struct value *values, int co
     if (named) {
         sqlite3_clear_bindings(s->handle);
         for (int i = 0; i < count; i++)
-            if (bind_named(c, s, &values[i]))
+            if (stmt_bind_name(c, s, values[i].name, &values[i]) < 0)
                 return -1;
         return 0;
     }

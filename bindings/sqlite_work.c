@@ -135,7 +135,8 @@ static int run_sql(struct conn *c, struct job *job)
 static int run_rows(struct conn *c, struct job *job, struct stmt *s)
 {
     for (int i = 0; i < job->repeat; i++)
-        if (stmt_bind(c, s, job->values + (size_t)i * (size_t)job->params, job->params, 0) || run_statement(c, job, s))
+        if (stmt_bind(c, s, job->values + (size_t)i * (size_t)job->params, job->params, 0) ||
+            run_statement(c, job, s))
             return -1;
     return 0;
 }

@@ -6,6 +6,7 @@ local wait = require "tusk.wait"
 local loaded, c_require = package.loaded, require
 local modules = {}
 
+local own = {} -- the host's modules exist once, whoever (busted, between files) empties package.loaded
 local loading = {} -- name → { task =, queue = } of loads in progress
 local waits_for = {} -- task → the name it waits for
 
@@ -42,6 +43,7 @@ local function run(name)
   local value = find(name)(name)
   if value ~= nil then loaded[name] = value
   elseif loaded[name] == nil then loaded[name] = true end
+  if name:sub(1, 5) == "tusk." then own[name] = loaded[name] end
   return loaded[name]
 end
 
@@ -63,6 +65,7 @@ function modules.require(name)
   local load, me = loading[name], kernel.current()
   if not load then
     local value = loaded[name]
+    if value == nil then value = own[name] end
     if value ~= nil and value ~= false then return value end
     if not me then return c_require(name) end -- before there are tasks, and in callbacks of luv
     load = { task = me, queue = wait.Queue.new() }
