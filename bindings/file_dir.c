@@ -158,7 +158,7 @@ static int make_one(struct file_job *job, int parents)
 static int make_parents(char *path)
 {
     for (char *p = path + 1; *p; p++) {
-        if (*p != '/' || p[-1] == '/')
+        if (*p != '/' || p[-1] == '/' || !p[strspn(p, "/")])
             continue;
         *p = 0;
         int r = mkdir(path, 0777), err = errno;

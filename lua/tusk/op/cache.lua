@@ -2,6 +2,7 @@
 local check = require "tusk.check"
 local copy = require "tusk.copy"
 local core = require "tusk.core"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local Flights = require "tusk.cache.flights"
 local Memory = require "tusk.cache.memory"
@@ -20,7 +21,7 @@ end
 
 local function key_check(ns, key)
   if type(key) == "string" then return end
-  if key == ns then check.fail("@cache is called with a dot: @cache.get(key), not @cache:get(key)") end
+  dots.check("cache", ns, key, "get(key)")
   check.string("key", key)
 end
 

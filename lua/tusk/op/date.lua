@@ -1,6 +1,7 @@
 -- @date: points in time as Unix seconds with a fraction, always UTC.
 local check = require "tusk.check"
 local core = require "tusk.core"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 
 local floor = math.floor
@@ -79,7 +80,7 @@ end
 ---@param format string|nil RFC 3339 by default; else as for strftime, and %L for milliseconds
 ---@return string
 function date.format(t, format)
-  if t == date then check.fail("@date is called with a dot: @date.format(t)") end
+  dots.check("date", date, t, "format(t)")
   time_check("t", t)
   if format == nil then return rfc3339(t) end
   check.string("format", format)

@@ -1,6 +1,7 @@
 -- @env: what the process and its .env files were given.
 local check = require "tusk.check"
 local core = require "tusk.core"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local secret = require "tusk.secret"
 
@@ -12,7 +13,7 @@ local BOOLEANS = {
 }
 
 local function name_check(name)
-  if name == env then check.fail("@env is called with a dot: @env.get(name)") end
+  dots.check("env", env, name, "get(name)")
   check.string("name", name)
   if name == "" or name:find("[=%z]") then
     check.fail(("name: %q is no name of a variable"):format(name), { argument = "name" })

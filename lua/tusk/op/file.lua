@@ -3,6 +3,7 @@
 local array = require "tusk.array"
 local check = require "tusk.check"
 local core = require "tusk.core"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local Lines = require "tusk.lines"
 local raw = require "tusk.binding.file"
@@ -31,7 +32,7 @@ local options = {
 
 -- Every verb has a path first: one that was called with a colon has the namespace there.
 local function path_check(name, path)
-  if path == file then check.fail("@file is called with a dot: @file.read(path), not @file:read(path)") end
+  dots.check("file", file, path, "read(path)")
   check.string(name, path)
   if path:find("\0", 1, true) then check.fail(name .. " cannot contain a zero byte") end
 end

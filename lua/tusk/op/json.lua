@@ -1,6 +1,7 @@
 -- @json: JSON text to values and back.
 local check = require "tusk.check"
 local codec = require "tusk.json"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 
 local json = {}
@@ -12,7 +13,7 @@ local DECODE, ENCODE, LINES = { "depth" }, { "pretty", "sort", "depth" }, { "dep
 ---@param opts { depth: integer }|nil depth: 64, at most 1000
 ---@return any value null is nil, and tusk.null inside an array
 function json.decode(text, opts)
-  if text == json then check.fail("@json is called with a dot: @json.decode(text)") end
+  dots.check("json", json, text, "decode(text)")
   check.string("text", text)
   if opts == nil then return codec.decode(text) end
   return codec.decode(text, check.options(opts, DECODE).depth)
@@ -23,7 +24,7 @@ end
 ---@param opts { pretty: boolean, sort: boolean, depth: integer }|nil depth: 64, at most 1000
 ---@return string
 function json.encode(value, opts)
-  if value == json then check.fail("@json is called with a dot: @json.encode(value)") end
+  dots.check("json", json, value, "encode(value)")
   if opts == nil then return codec.encode(value) end
   check.options(opts, ENCODE)
   check.opt_boolean("pretty", opts.pretty)
