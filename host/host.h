@@ -44,10 +44,13 @@ struct scope {
 struct handle {
     struct task *task; /* NULL once it has ended */
     double number;
+    const void *spawner; /* the function that spawned it: an address, to compare */
     uint32_t magic, id;
-    int line; /* of the spawn */
+    int line; /* of the spawn, or -1 */
     uint8_t state, kept, observed;
 };
+
+enum kept { KEPT_NOTHING, KEPT_NUMBER, KEPT_TABLE };
 
 struct task { /* from slabs, paired with its coroutine for life and recycled with it */
     struct scope own;
@@ -61,11 +64,9 @@ struct task { /* from slabs, paired with its coroutine for life and recycled wit
     struct queue awaiters;
     struct timer timer;
     uint64_t since; /* when it parked, on the host's clock */
-    int co_ref;
-    int handle_ref, spawner_ref; /* while it lives; a coroutine's base is out of reach while it runs */
+    int co_ref, handle_ref; /* its coroutine and its handle, in the registry */
     int nargs;           /* what the next resume passes, already on its stack */
     uint8_t state, held; /* held: its failure waits for an await */
-    uint8_t interrupted; /* woken by cancellation out of a wait of the host's own */
     uint8_t body_first;  /* its body failed before any of its children did */
     uint8_t ok;
 };
@@ -94,6 +95,7 @@ enum callback {
     CALL_DEADLOCK,  /* (): nothing can ever wake any task */
     CALL_STOPPING,  /* (): a shutdown was asked for */
     CALL_XPCALL,    /* Lua's own xpcall */
+    CALL_NAMED,     /* (held, options, fn, ...) -> task */
     TASK_META,      /* the metatable of handles */
     CALL_COUNT
 };
@@ -141,8 +143,9 @@ void task_ready(struct tusk *h, struct task *t, int nargs);
 void task_drain(struct tusk *h, uint64_t until); /* resumes ready tasks until none is left or the time has come */
 int task_park(lua_State *L, struct tusk *h, int nvalues);  /* yields PARK and the nvalues on top */
 int task_pause(lua_State *L, struct tusk *h, int nvalues); /* the same, ready at once; they come back */
+enum { TASK_HELD = 1, TASK_INSIDE = 2 }; /* failure waits for an await; spawned by the host's own Lua */
 /* Starts the function and its nargs on top of L as a child of s; pushes its handle. May raise. */
-int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int held);
+int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how);
 void task_join_ended(struct tusk *h, struct scope *s); /* the last child of a joining scope has ended */
 void task_interrupt(struct tusk *h, struct task *t);   /* its scope was cancelled */
 void task_free_all(struct tusk *h);
@@ -169,17 +172,27 @@ void timer_stop(struct tusk *h, struct timer *timer);
 void timer_fire(struct tusk *h); /* all that are due at h->now */
 void timer_arm(struct tusk *h);  /* sets the uv_timer to the earliest */
 
+/* Raises `cancelled`. */
+int host_raise_cancelled(lua_State *L, struct tusk *h, int sent);
+
 /* wait.c */
 void wait_take_posted(struct tusk *h);
 void wait_interrupt(struct tusk_wait *w);
 void wait_open(lua_State *L, struct tusk *h);
 int wait_refuse(lua_State *L, struct tusk *h); /* raises: the caller may not wait here */
 
+/* Raises unless the caller may wait here and now. */
+static inline void wait_check(lua_State *L, struct tusk *h)
+{
+    if (!h->current || h->blocked || !lua_isyieldable(L))
+        wait_refuse(L, h);
+    if (h->current->scope->reason)
+        host_raise_cancelled(L, h, 0);
+}
+
 /* loader.c */
 void loader_open(lua_State *L, struct tusk *h);
 
-/* Raises `cancelled`. */
-int host_raise_cancelled(lua_State *L, struct tusk *h, int sent);
 void host_reference_async(struct tusk *h, int delta);
 /* Adds C functions to the table on top, each with the host as its upvalue. */
 void host_register(lua_State *L, struct tusk *h, const luaL_Reg *functions);

@@ -104,7 +104,7 @@ static int op_modules(lua_State *L)
 static int op_use(lua_State *L)
 {
     static const char *const names[] = {"error",  "cancelled", "refuse",   "handler", "outcome",
-                                        "failed", "unhandled", "deadlock", "stopping", "xpcall", "task", NULL};
+                                        "failed", "unhandled", "deadlock", "stopping", "xpcall", "named", "task", NULL};
     struct tusk *h = HOST(L);
     int which = luaL_checkoption(L, 1, NULL, names);
     lua_settop(L, 2);

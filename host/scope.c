@@ -212,17 +212,17 @@ static int op_fail(lua_State *L)
     return 0;
 }
 
-/* scope_start(scope, held, fn, ...) -> task */
+/* scope_start(scope, how, fn, ...) -> task; how: 0, + 1 held, + 2 started by the host's own Lua */
 static int op_start(lua_State *L)
 {
     struct tusk *h = HOST(L);
     struct explicit_scope *x = to_scope(L, 1);
-    int held = lua_toboolean(L, 2);
+    int how = (int)lua_tointeger(L, 2);
     if (!x->scope.task)
         return luaL_error(L, "the scope has ended");
     if (x->scope.reason)
         return host_raise_cancelled(L, h, 0);
-    return task_start(L, h, &x->scope, lua_gettop(L) - 3, held);
+    return task_start(L, h, &x->scope, lua_gettop(L) - 3, how);
 }
 
 /* set_app(scope): the one that a shutdown of the host cancels */
@@ -270,7 +270,7 @@ void scope_open_lua(lua_State *L, struct tusk *h)
         {"scope_open", op_open},     {"scope_join", op_join},       {"scope_close", op_close},
         {"scope_cancel", op_cancel}, {"scope_errors", op_errors},   {"scope_reason", op_reason},
         {"scope_fail", op_fail},     {"scope_start", op_start},     {"set_app", op_set_app},
-        {"remaining", op_remaining}, {"supervisor", op_supervisor}, {"address", op_address}, {NULL, NULL},
+        {"remaining", op_remaining}, {"supervisor", op_supervisor}, {"scope_address", op_address}, {NULL, NULL},
     };
     host_register(L, h, functions);
 }

@@ -10,10 +10,10 @@
 #define INLINE_MAX 128 /* answers without waiting, per resume */
 
 /*
- * A coroutine's stack, for life: 1 xpcall, 2 the error handler. While it serves a task also: 3 the
- * handle, 4 the function that spawned it, and above what xpcall was given or has returned.
+ * A coroutine's stack, for life: 1 xpcall, 2 the error handler; above them what xpcall was given, and
+ * when it has returned: 3 whether all went well, then the values.
  */
-enum { SLOT_XPCALL = 1, SLOT_HANDLER, SLOT_HANDLE, SLOT_SPAWNER, SLOT_OK, SLOT_RESULTS };
+enum { SLOT_XPCALL = 1, SLOT_HANDLER, SLOT_OK, SLOT_RESULTS };
 
 struct slab {
     struct slab *next;
@@ -83,8 +83,6 @@ static void give_coroutine(lua_State *L, struct tusk *h, struct task *t)
     lua_rawgeti(co, LUA_REGISTRYINDEX, h->callbacks[CALL_HANDLER]);
     lua_pushboolean(L, 0);
     t->handle_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_pushboolean(L, 0);
-    t->spawner_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     t->co = co;
 }
 
@@ -105,7 +103,7 @@ static struct task *record_get(lua_State *L, struct tusk *h)
     t->own.task = t;
     t->scope = &t->own;
     t->wait = NULL;
-    t->interrupted = t->body_first = 0;
+    t->body_first = 0;
     return t;
 }
 
@@ -114,14 +112,13 @@ static void record_put(struct tusk *h, struct task *t, int broken)
     if (broken) { // its coroutine died outside xpcall and cannot run again
         luaL_unref(h->L, LUA_REGISTRYINDEX, t->co_ref);
         luaL_unref(h->L, LUA_REGISTRYINDEX, t->handle_ref);
-        luaL_unref(h->L, LUA_REGISTRYINDEX, t->spawner_ref);
         t->co = NULL;
     } else {
         lua_settop(t->co, SLOT_HANDLER);
-        lua_pushboolean(t->co, 0);
-        lua_rawseti(t->co, LUA_REGISTRYINDEX, t->handle_ref);
-        lua_pushboolean(t->co, 0);
-        lua_rawseti(t->co, LUA_REGISTRYINDEX, t->spawner_ref);
+        if (t->handle->kept == KEPT_TABLE) { // a plain handle may wait for the next task to replace it
+            lua_pushboolean(t->co, 0);
+            lua_rawseti(t->co, LUA_REGISTRYINDEX, t->handle_ref);
+        }
     }
     t->next = h->spare;
     h->spare = t;
@@ -222,12 +219,12 @@ static int ends_simply(struct task *t)
         return 0;
     struct handle *d = t->handle;
     int n = lua_gettop(t->co) - SLOT_OK;
-    d->kept = 0;
+    d->kept = KEPT_NOTHING;
     if (n == 0)
         return 1;
     if (n > 1 || lua_type(t->co, SLOT_RESULTS) != LUA_TNUMBER)
         return 0;
-    d->kept = 1;
+    d->kept = KEPT_NUMBER;
     d->number = lua_tonumber(t->co, SLOT_RESULTS);
     return 1;
 }
@@ -256,7 +253,7 @@ static void task_end(struct tusk *h, struct task *t, int broken)
     h->live--;
     for (struct task *w; (w = t->awaiters.head);) {
         queue_remove(w);
-        task_ready(h, w, 1);
+        task_ready(h, w, 0);
     }
     record_put(h, t, broken);
     scope_unlink(h, &t->own);
@@ -268,14 +265,14 @@ void task_join_ended(struct tusk *h, struct scope *s)
     if (s->is_task)
         task_end(h, s->task, 0);
     else
-        task_ready(h, s->task, 1);
+        task_ready(h, s->task, 0);
 }
 
 static void body_ended(struct tusk *h, struct task *t, int status)
 {
     if (status) { // not even xpcall could keep it
         lua_xmove(t->co, h->L, 1);
-        lua_settop(t->co, SLOT_SPAWNER);
+        lua_settop(t->co, SLOT_HANDLER);
         lua_pushboolean(t->co, 0);
         lua_xmove(h->L, t->co, 1);
     }
@@ -337,7 +334,7 @@ int task_park(lua_State *L, struct tusk *h, int nvalues)
 
 int task_pause(lua_State *L, struct tusk *h, int nvalues)
 {
-    task_ready(h, h->current, nvalues ? nvalues : 1);
+    task_ready(h, h->current, nvalues);
     lua_pushlightuserdata(L, PARK(h));
     lua_insert(L, -nvalues - 1);
     return lua_yield(L, nvalues + 1);
@@ -354,57 +351,65 @@ void task_interrupt(struct tusk *h, struct task *t)
     timer_stop(h, &t->timer);
     if (t->queue)
         queue_remove(t);
-    t->interrupted = 1;
+    lua_pushboolean(t->co, 1); // what the parking call returns; a C function's stack has room for it
     task_ready(h, t, 1);
 }
 
-static void remember_spawner(lua_State *L, struct task *t)
+static void remember_spawner(lua_State *L, struct handle *d)
 {
     lua_Debug ar;
-    t->handle->line = -1;
-    if (!lua_getstack(L, 1, &ar)) {
-        lua_pushnil(t->co);
+    if (!lua_getstack(L, 1, &ar))
         return;
-    }
     lua_getinfo(L, "fl", &ar);
-    t->handle->line = ar.currentline;
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, LUA_REGISTRYINDEX, t->spawner_ref);
-    lua_xmove(L, t->co, 1);
+    d->line = ar.currentline;
+    d->spawner = lua_topointer(L, -1);
+    lua_pop(L, 1);
 }
 
-int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int held)
+static struct handle *push_new_handle(lua_State *L, struct tusk *h)
+{
+    struct handle *d = lua_newuserdata(L, sizeof *d);
+    *d = (struct handle){.magic = TASK_MAGIC, .id = ++h->last_id, .line = -1};
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[TASK_META]);
+    lua_setmetatable(L, -2);
+    return d;
+}
+
+static void load(lua_State *L, struct task *t, int fn, int nargs)
+{ // L: .. fn args -> .. ; co: xpcall handler -> xpcall handler xpcall fn handler args
+    lua_State *co = t->co;
+    lua_pushvalue(co, SLOT_XPCALL);
+    lua_pushvalue(L, fn);
+    lua_xmove(L, co, 1);
+    lua_pushvalue(co, SLOT_HANDLER);
+    if (nargs)
+        lua_xmove(L, co, nargs);
+    t->nargs = nargs + 2;
+}
+
+int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how)
 { // L: .. fn args
     int fn = lua_gettop(L) - nargs;
     luaL_checktype(L, fn, LUA_TFUNCTION);
     luaL_checkstack(L, 8, "a task");
-    struct handle *d = lua_newuserdata(L, sizeof *d);
-    *d = (struct handle){.magic = TASK_MAGIC, .id = ++h->last_id, .state = TASK_RUNNING};
-    lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[TASK_META]);
-    lua_setmetatable(L, -2);
+    struct handle *d = push_new_handle(L, h);
+    if (!(how & TASK_INSIDE))
+        remember_spawner(L, d);
     struct task *t = record_get(L, h);
-    if (!lua_checkstack(t->co, nargs + 8)) {
+    t->handle = d;
+    if (nargs > 8 && !lua_checkstack(t->co, nargs + 8)) {
         record_put(h, t, 0);
         return luaL_error(L, "not enough memory");
     }
-    t->handle = d;
-    t->held = (uint8_t)held;
+    t->held = how & TASK_HELD;
     d->task = t;
     lua_pushvalue(L, -1);
     lua_rawseti(L, LUA_REGISTRYINDEX, t->handle_ref);
-    lua_pushvalue(L, -1);
-    lua_insert(L, fn);
-    lua_xmove(L, t->co, 1); // L: .. handle fn args; co: xpcall handler handle
-    remember_spawner(L, t);
-    lua_pushvalue(t->co, SLOT_XPCALL);
-    lua_pushvalue(L, fn + 1);
-    lua_xmove(L, t->co, 1);
-    lua_pushvalue(t->co, SLOT_HANDLER);
-    lua_xmove(L, t->co, nargs);
+    lua_insert(L, fn); // .. handle fn args
+    load(L, t, fn + 1, nargs);
     lua_settop(L, fn);
     scope_link(s, &t->own);
     h->live++;
-    t->nargs = nargs + 2;
     if (h->depth >= NEST_MAX)
         task_ready(h, t, t->nargs);
     else
@@ -422,33 +427,50 @@ static struct scope *spawning_scope(lua_State *L, struct tusk *h)
     return s;
 }
 
-/* spawn(fn, ...) -> task; its failure fails the scope */
-static int op_spawn(lua_State *L)
+/* A table of options comes before the function: its Lua half handles those. */
+static int start_with_options(lua_State *L, struct tusk *h, int held)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[CALL_NAMED]);
+    lua_insert(L, 1);
+    lua_pushboolean(L, held);
+    lua_insert(L, 2);
+    lua_call(L, lua_gettop(L) - 1, 1);
+    return 1;
+}
+
+static int start_here(lua_State *L, int how)
 {
     struct tusk *h = HOST(L);
-    return task_start(L, h, spawning_scope(L, h), lua_gettop(L) - 1, 0);
+    if (lua_type(L, 1) != LUA_TFUNCTION)
+        return start_with_options(L, h, how & TASK_HELD);
+    return task_start(L, h, spawning_scope(L, h), lua_gettop(L) - 1, how);
+}
+
+/* spawn([options,] fn, ...) -> task; its failure fails the scope */
+static int op_spawn(lua_State *L)
+{
+    return start_here(L, 0);
+}
+
+/* async([options,] fn, ...) -> task; its failure is held for await */
+static int op_async(lua_State *L)
+{
+    return start_here(L, TASK_HELD);
 }
 
 /* spawn_root(fn): a task that belongs to the host itself, whatever is being cancelled */
 static int op_spawn_root(lua_State *L)
 {
     struct tusk *h = HOST(L);
-    return task_start(L, h, &h->root, lua_gettop(L) - 1, 0);
+    return task_start(L, h, &h->root, lua_gettop(L) - 1, TASK_INSIDE);
 }
 
-/* async(fn, ...) -> task; its failure is held for await */
-static int op_async(lua_State *L)
-{
-    struct tusk *h = HOST(L);
-    return task_start(L, h, spawning_scope(L, h), lua_gettop(L) - 1, 1);
-}
-
-/* await(task) -> true if it parked until the task had ended (then finish follows) */
+/* await(task): parks until it has ended; true if it was cancelled meanwhile */
 static int op_await(lua_State *L)
 {
     struct tusk *h = HOST(L);
     struct handle *d = task_handle(L, 1);
-    tusk_checkpoint(L);
+    wait_check(L, h);
     if (!d->task)
         return 0;
     queue_put(&d->task->awaiters, h->current);
@@ -466,7 +488,7 @@ static int op_result(lua_State *L)
         lua_call(L, lua_gettop(L) - 1, 0);
         return 0;
     }
-    if (d->kept < 2) {
+    if (d->kept != KEPT_TABLE) {
         lua_pushnumber(L, d->number);
         return d->kept;
     }
@@ -485,14 +507,14 @@ static int op_keep(lua_State *L)
     struct handle *d = task_handle(L, 1);
     lua_settop(L, 2);
     lua_setfenv(L, 1);
-    d->kept = 2;
+    d->kept = KEPT_TABLE;
     return 0;
 }
 
 /* kept(task) -> that table, or nil */
 static int op_kept(lua_State *L)
 {
-    if (task_handle(L, 1)->kept < 2)
+    if (task_handle(L, 1)->kept != KEPT_TABLE)
         return 0;
     lua_getfenv(L, 1);
     return 1;
@@ -527,18 +549,14 @@ static int op_current(lua_State *L)
     return 1;
 }
 
-/* info(task) -> id, the function that spawned it, line there, the task whose scope owns it */
+/* info(task) -> id, address of the function that spawned it, line there, the task whose scope owns it */
 static int op_info(lua_State *L)
 {
     struct handle *d = task_handle(L, 1);
     lua_pushinteger(L, (lua_Integer)d->id);
     if (!d->task)
         return 1;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, d->task->spawner_ref);
-    if (!lua_isfunction(L, -1)) {
-        lua_pop(L, 1);
-        lua_pushnil(L);
-    }
+    lua_pushlightuserdata(L, (void *)d->spawner);
     lua_pushinteger(L, d->line);
     struct scope *owner = d->task->own.parent;
     if (!owner || !owner->task)
@@ -547,7 +565,14 @@ static int op_info(lua_State *L)
     return 4;
 }
 
-/* running_in(task, seconds): how long it has been parked; nil if it is not */
+/* address(function) -> what info gives for it */
+static int op_address(lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)lua_topointer(L, 1));
+    return 1;
+}
+
+/* parked_for(task): how long it has been parked; nil if it is not */
 static int op_parked_for(lua_State *L)
 {
     struct handle *d = task_handle(L, 1);
@@ -603,7 +628,7 @@ void task_open(lua_State *L, struct tusk *h)
         {"result", op_result},   {"keep", op_keep},       {"kept", op_kept},
         {"cancel", op_cancel},   {"state", op_state},     {"current", op_current},
         {"info", op_info},       {"is_task", op_is_task}, {"parked_for", op_parked_for},
-        {"tasks", op_tasks},     {"coroutine_of", op_coroutine_of}, {NULL, NULL},
+        {"tasks", op_tasks},     {"coroutine_of", op_coroutine_of}, {"address", op_address}, {NULL, NULL},
     };
     host_register(L, h, functions);
 }

@@ -77,7 +77,7 @@ void timer_fire(struct tusk *h)
         if (timer->of_scope)
             scope_expired(h, timer);
         else
-            task_ready(h, (struct task *)((char *)timer - offsetof(struct task, timer)), 1);
+            task_ready(h, (struct task *)((char *)timer - offsetof(struct task, timer)), 0);
     }
 }
 

@@ -15,23 +15,15 @@ int wait_refuse(lua_State *L, struct tusk *h)
     return luaL_error(L, "cannot wait here");
 }
 
-static inline void check(lua_State *L, struct tusk *h)
-{
-    if (!h->current || h->blocked || !lua_isyieldable(L))
-        wait_refuse(L, h);
-    if (h->current->scope->reason)
-        host_raise_cancelled(L, h, 0);
-}
-
 void tusk_checkpoint(lua_State *L)
 {
-    check(L, tusk_of(L));
+    wait_check(L, tusk_of(L));
 }
 
 void *tusk_wait_new(lua_State *L, size_t size, const struct tusk_wait_ops *ops)
 {
     struct tusk *h = tusk_of(L);
-    check(L, h);
+    wait_check(L, h);
     luaL_checkstack(L, 8, "a wait");
     struct tusk_wait *w = lua_newuserdata(L, size);
     memset(w, 0, size);
@@ -158,25 +150,24 @@ int tusk_fail_cancelled(lua_State *L, int sent)
 
 /* ---- for Lua ---- */
 
-/* finish(what parking returned): the results of the wait, or raises */
+/* finish(record): the results of a binding's wait that has ended, or raises */
 static int op_finish(lua_State *L)
 {
-    struct tusk *h = HOST(L);
-    if (lua_type(L, 1) == LUA_TUSERDATA) {
-        struct tusk_wait *w = lua_touserdata(L, 1);
-        return w->dropped ? host_raise_cancelled(L, h, 0) : w->ops->finish(L, w);
-    }
-    if (!h->current->interrupted)
-        return 0;
-    h->current->interrupted = 0;
-    return host_raise_cancelled(L, h, 0);
+    struct tusk_wait *w = lua_touserdata(L, 1);
+    return w->dropped ? host_raise_cancelled(L, HOST(L), 0) : w->ops->finish(L, w);
 }
 
-/* checkpoint() -> true if the task gave way (then finish follows) */
+/* cancelled(): raises it */
+static int op_cancelled(lua_State *L)
+{
+    return host_raise_cancelled(L, HOST(L), 0);
+}
+
+/* checkpoint(): gives way when the turn's budget is spent */
 static int op_checkpoint(lua_State *L)
 {
     struct tusk *h = HOST(L);
-    check(L, h);
+    wait_check(L, h);
     return --h->budget > 0 ? 0 : task_pause(L, h, 0);
 }
 
@@ -184,16 +175,18 @@ static int op_checkpoint(lua_State *L)
 static int op_yield(lua_State *L)
 {
     struct tusk *h = HOST(L);
-    check(L, h);
+    wait_check(L, h);
     return task_pause(L, h, 0);
 }
+
+/* The host's own waits: nothing is returned after a wake, true after a cancellation. */
 
 /* sleep(seconds) */
 static int op_sleep(lua_State *L)
 {
     struct tusk *h = HOST(L);
     double seconds = luaL_checknumber(L, 1);
-    check(L, h);
+    wait_check(L, h);
     if (timer_reserve(h))
         return luaL_error(L, "not enough memory");
     uint64_t due = seconds < 1e9 ? h->now + (uint64_t)(seconds * 1e9) : UINT64_MAX;
@@ -206,7 +199,7 @@ static int op_park_in(lua_State *L)
 {
     struct tusk *h = HOST(L);
     struct queue *q = lua_touserdata(L, 1);
-    check(L, h);
+    wait_check(L, h);
     queue_put(q, h->current);
     return task_park(L, h, 0);
 }
@@ -227,7 +220,7 @@ static int op_wake_in(lua_State *L)
         return 0;
     task_push_handle(L, t);
     queue_remove(t);
-    task_ready(HOST(L), t, 1);
+    task_ready(HOST(L), t, 0);
     return 1;
 }
 
@@ -241,7 +234,7 @@ static int op_block(lua_State *L)
 void wait_open(lua_State *L, struct tusk *h)
 {
     static const luaL_Reg functions[] = {
-        {"finish", op_finish}, {"checkpoint", op_checkpoint}, {"yield", op_yield},
+        {"finish", op_finish}, {"cancelled", op_cancelled}, {"checkpoint", op_checkpoint}, {"yield", op_yield},
         {"sleep", op_sleep},   {"queue_new", op_queue_new},   {"park_in", op_park_in},
         {"block", op_block},   {"wake_in", op_wake_in},       {NULL, NULL},
     };

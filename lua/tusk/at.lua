@@ -23,7 +23,7 @@ local function closure(site, namespace, key)
   local function call(...)
     return keep(namespace[key](...))
   end
-  sites[call] = site
+  sites.add(call, site)
   return call
 end
 
@@ -46,7 +46,7 @@ local function located(site, fn, ...)
   local function lookup(...)
     return keep(fn(...))
   end
-  sites[lookup] = site
+  sites.add(lookup, site)
   return lookup(...)
 end
 
@@ -60,7 +60,7 @@ function proxy(site, namespace)
   local function call(_, ...)
     return keep(namespace(...))
   end
-  sites[call] = site
+  sites.add(call, site)
   return setmetatable({}, {
     __index = known, __newindex = read_only, __call = call, __namespace = true,
     __tostring = function() return "@" .. site.op end,
@@ -73,7 +73,7 @@ local function handle(site)
     local function call(...)
       return keep(v(...))
     end
-    sites[call] = site
+    sites.add(call, site)
     return call
   end
   return proxy(site, v)

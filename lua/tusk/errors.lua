@@ -26,7 +26,7 @@ end
 
 -- The place a frame stands for, or nil when it is the host's own or C.
 local function site_of_frame(info)
-  local site = sites[info.func]
+  local site = sites.of(info.func)
   if site then return site end
   if info.what == "C" or info.currentline <= 0 or internal(info) then return nil end
   return { file = info.short_src, line = info.currentline }
@@ -46,18 +46,25 @@ function errors.here()
   return first_site(nil, 2)
 end
 
-local function spawn_site(task)
-  local id, spawner, line, parent = kernel.info(task)
-  local site = spawner and sites[spawner]
-  if not site and spawner then
-    local info = getinfo(spawner, "S")
-    if not internal(info) then
-      site = { file = info.short_src, line = line }
-    elseif parent then
-      site = first_site(kernel.coroutine_of(parent), 0)
-    end
+-- The file of a task's body: that of the function at the bottom of its stack.
+local function body_file(task)
+  local co, file = kernel.coroutine_of(task), nil
+  for level = 0, 200 do
+    local info = getinfo(co, level, "S")
+    if not info then return file end
+    if info.what ~= "C" then file = info.short_src end
   end
-  return site, parent, id
+end
+
+local function spawn_site(task)
+  local _, spawner, line, parent = kernel.info(task)
+  local site = spawner and sites.at_address(spawner)
+  if not site and line and line > 0 then
+    site = { file = body_file(task), line = line }
+  elseif not site and parent then -- by @all and the like: where that was called
+    site = first_site(kernel.coroutine_of(parent), 0)
+  end
+  return site, parent
 end
 
 -- Where the running task was spawned, where that one was, and so on: at most ten.

@@ -33,7 +33,7 @@ end
 local function named(s, held, opts, fn, ...)
   check.options(opts, { "name" })
   check.callable("fn", fn)
-  local task = c_start(s, held, function(...)
+  local task = c_start(s, held and 3 or 2, function(...)
     errors.names[kernel.current()] = opts.name
     return fn(...)
   end, ...)
@@ -44,15 +44,20 @@ end
 --- Starts fn(…) as a child of this scope; its failure fails the scope.
 ---@return tusk.Task
 function Scope:spawn(fn, ...)
-  if type(fn) == "function" then return c_start(self, false, fn, ...) end
+  if type(fn) == "function" then return c_start(self, 0, fn, ...) end
   return named(self, false, check.table("fn", fn), ...)
 end
 
 --- The same; its failure is held for await.
 ---@return tusk.Task
 function Scope:async(fn, ...)
-  if type(fn) == "function" then return c_start(self, true, fn, ...) end
+  if type(fn) == "function" then return c_start(self, 1, fn, ...) end
   return named(self, true, check.table("fn", fn), ...)
+end
+
+--- spawn for the host's own combinators: the place of the spawn is that of the operator around it.
+function Scope:start(fn, ...)
+  return c_start(self, 2, fn, ...)
 end
 
 --- Cancels the body and all children; the scope then returns nil, "cancelled".
@@ -163,7 +168,7 @@ local function configure(s, opts, timeout)
   local x = extra_of(s)
   x.name, x.timeout, x.on_error = opts.name, timeout, opts.on_error
   x.grace = opts.grace and check.duration("grace", opts.grace)
-  if opts.on_error == "log" then supervisors[kernel.address(s)] = s end
+  if opts.on_error == "log" then supervisors[kernel.scope_address(s)] = s end
 end
 
 --- Opens a scope, runs body(s, …) in it, waits for its children, runs its finalizers. All values pass through.

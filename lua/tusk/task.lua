@@ -4,7 +4,7 @@ local errors = require "tusk.errors"
 local check = require "tusk.check"
 local wait = require "tusk.wait"
 
-local finish, c_await, c_result = kernel.finish, kernel.await, kernel.result
+local cancelled, c_await, c_result = kernel.cancelled, kernel.await, kernel.result
 local DONE, FAILED, CANCELLED = 4, 5, 6 -- enum task_state
 
 ---@class tusk.Task
@@ -17,8 +17,7 @@ local task = { Task = Task }
 --- Waits until the task has ended: its values, or raises what it failed with. Somebody's cancel of it
 --- arrives as `task_cancelled`.
 function Task:await()
-  local w = c_await(self)
-  if w then finish(w) end
+  if c_await(self) then cancelled() end
   return c_result(self)
 end
 
@@ -44,13 +43,13 @@ end
 local function outcome(handle, ok, reason, failures, body_first, ...)
   local err
   if not ok then err = errors.wrap((...)) end
-  local cancelled = reason ~= 0 and errors.is(err, "cancelled")
+  local was_cancelled = reason ~= 0 and errors.is(err, "cancelled")
   if failures then err = errors.gather(err, body_first, failures) end
-  if err ~= nil and not (cancelled and errors.is(err, "cancelled")) then
+  if err ~= nil and not (was_cancelled and errors.is(err, "cancelled")) then
     kernel.keep(handle, { err = err })
     return FAILED, err
   end
-  if cancelled then return CANCELLED end
+  if was_cancelled then return CANCELLED end
   kernel.keep(handle, { n = select("#", ...), ... })
   return DONE
 end
@@ -71,10 +70,13 @@ kernel.use("failed", failed)
 
 local OPTIONS = { "name" }
 
-local function named(starter, opts, fn, ...)
+-- Called by the host when options come before the function.
+local function named(held, opts, fn, ...)
+  check.table("fn", opts)
   check.options(opts, OPTIONS)
   check.callable("fn", fn)
   check.opt_string("name", opts.name)
+  local starter = held and kernel.async or kernel.spawn
   local handle = starter(function(...)
     errors.names[kernel.current()] = opts.name
     return fn(...)
@@ -82,21 +84,15 @@ local function named(starter, opts, fn, ...)
   errors.names[handle] = opts.name
   return handle
 end
+kernel.use("named", named)
 
 --- Starts fn(…) as a child of the current scope, at once until it first parks. Its failure fails the scope.
----@param fn function|table or { name = } followed by the function
----@return tusk.Task
-function task.spawn(fn, ...)
-  if type(fn) == "function" then return kernel.spawn(fn, ...) end
-  return named(kernel.spawn, check.table("fn", fn), ...)
-end
+---@type fun(fn: function|table, ...: any): tusk.Task a table: { name = }, and the function after it
+task.spawn = kernel.spawn
 
 --- The same; its failure is held for await, and raised where the scope ends if nobody awaited it.
----@return tusk.Task
-function task.async(fn, ...)
-  if type(fn) == "function" then return kernel.async(fn, ...) end
-  return named(kernel.async, check.table("fn", fn), ...)
-end
+---@type fun(fn: function|table, ...: any): tusk.Task
+task.async = kernel.async
 
 task.is_task = kernel.is_task
 task.wait = wait

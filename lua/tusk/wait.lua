@@ -1,7 +1,8 @@
 -- wait.lua: the Lua half of parking: what follows a call that may have waited.
 local kernel = require "tusk.kernel"
 
-local finish, c_checkpoint, c_sleep, c_yield = kernel.finish, kernel.checkpoint, kernel.sleep, kernel.yield
+local finish, cancelled = kernel.finish, kernel.cancelled
+local c_checkpoint, c_sleep, c_yield = kernel.checkpoint, kernel.sleep, kernel.yield
 
 local wait = {}
 
@@ -13,19 +14,18 @@ end
 
 --- For operators that may wait in some cases: raises if the task is cancelled or could not park here.
 function wait.checkpoint()
-  local w = c_checkpoint()
-  if w then finish(w) end
+  if c_checkpoint() then cancelled() end
 end
 
 --- Parks the task.
 ---@param seconds number
 function wait.sleep(seconds)
-  finish(c_sleep(seconds))
+  if c_sleep(seconds) then cancelled() end
 end
 
 --- Lets every other ready task run.
 function wait.yield()
-  finish(c_yield())
+  if c_yield() then cancelled() end
 end
 
 -- A line of waiting tasks, first in, first out. A cancelled waiter leaves it by itself.
@@ -39,7 +39,7 @@ end
 
 --- Parks the running task until wake; returns what wake was given.
 function Queue:park()
-  finish(kernel.park_in(self.line))
+  if kernel.park_in(self.line) then cancelled() end
   local me = kernel.current()
   local given = self.given[me]
   self.given[me] = nil

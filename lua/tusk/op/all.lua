@@ -21,7 +21,7 @@ local function start(s, n, list)
   local children = {}
   for i = 1, n do
     local f = list[i]
-    children[i] = is_task(f) and s:spawn(await, f) or s:spawn(f)
+    children[i] = is_task(f) and s:start(await, f) or s:start(f)
   end
   return children
 end
@@ -34,7 +34,7 @@ local function body(s, n, list)
 end
 
 local function plain_body(s, n, list)
-  for i = 1, n do list[i] = s:spawn(list[i]) end
+  for i = 1, n do list[i] = s:start(list[i]) end
   return list
 end
 

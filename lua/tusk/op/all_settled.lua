@@ -17,7 +17,7 @@ local function one(f, outcomes, i)
 end
 
 local function body(s, list, outcomes)
-  for i = 1, outcomes.n do s:spawn(one, list[i], outcomes, i) end
+  for i = 1, outcomes.n do s:start(one, list[i], outcomes, i) end
 end
 
 ---@param ... function|tusk.Task or one list of them

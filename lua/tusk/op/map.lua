@@ -13,7 +13,7 @@ local function worker(job)
 end
 
 local function body(s, job, workers)
-  for _ = 1, workers do s:spawn(worker, job) end
+  for _ = 1, workers do s:start(worker, job) end
 end
 
 ---@param items any[]
