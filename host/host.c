@@ -257,6 +257,7 @@ static int open_modules(lua_State *L)
     task_open(L, h);
     scope_open_lua(L, h);
     wait_open(L, h);
+    place_open(L, h);
     loader_open(L, h);
     modules_open(L, h); // takes the table of functions as "tusk.kernel" and loads "tusk.core"
     return 0;

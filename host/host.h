@@ -190,6 +190,9 @@ static inline void wait_check(lua_State *L, struct tusk *h)
         host_raise_cancelled(L, h, 0);
 }
 
+/* place.c */
+void place_open(lua_State *L, struct tusk *h);
+
 /* loader.c */
 void loader_open(lua_State *L, struct tusk *h);
 

@@ -19,32 +19,7 @@ Error.__index = Error
 
 local errors = { Error = Error, names = setmetatable({}, { __mode = "k" }) }
 
--- Files of the host itself are chunks named "=[tusk.…]": they are never anybody's place.
-local function internal(info)
-  return info.source:sub(1, 7) == "=[tusk." or info.source == "=[tusk]"
-end
-
--- The place a frame stands for, or nil when it is the host's own or C.
-local function site_of_frame(info)
-  local site = sites.of(info.func)
-  if site then return site end
-  if info.what == "C" or info.currentline <= 0 or internal(info) then return nil end
-  return { file = info.short_src, line = info.currentline }
-end
-
-local function first_site(co, level)
-  for i = level, level + 60 do
-    local info = co and getinfo(co, i, "fSl") or not co and getinfo(i, "fSl")
-    if not info then return nil end
-    local site = site_of_frame(info)
-    if site then return site end
-  end
-end
-
---- The innermost place of the running code that belongs to a user: a site of an `@`, or a line.
-function errors.here()
-  return first_site(nil, 2)
-end
+errors.here = sites.here
 
 -- The file of a task's body: that of the function at the bottom of its stack.
 local function body_file(task)
@@ -62,7 +37,7 @@ local function spawn_site(task)
   if not site and line and line > 0 then
     site = { file = body_file(task), line = line }
   elseif not site and parent then -- by @all and the like: where that was called
-    site = first_site(kernel.coroutine_of(parent), 0)
+    site = sites.here(kernel.coroutine_of(parent))
   end
   return site, parent
 end
@@ -93,7 +68,7 @@ end
 
 local function dress(err)
   local task = kernel.current()
-  local site = err.site or errors.here()
+  local site = err.site or sites.here()
   if site then
     err.site = site
     err.op = err.op or site.op
@@ -120,13 +95,16 @@ function errors.raise(kind, message, fields)
   error(errors.new(kind, message, fields), 0)
 end
 
---- `cancelled`: light, for it may be raised in a hundred thousand tasks at once.
+--- An error with a place but no traceback: for those that may be raised in a hundred thousand tasks at once.
+function errors.light(kind, message, sent)
+  local site = sites.here()
+  return setmetatable({ kind = kind, message = message, site = site, op = site and site.op, sent = sent or nil }, Error)
+end
+
+--- What a checkpoint raises in a cancelled scope.
+---@param sent boolean the outcome is unknown
 function errors.cancelled(sent)
-  local site = first_site(nil, 2)
-  return setmetatable({
-    kind = "cancelled", message = "cancelled", site = site, op = site and site.op,
-    sent = sent or nil,
-  }, Error)
+  return errors.light("cancelled", "cancelled", sent)
 end
 
 --- Does err have this kind, or a child of it? Any value may be asked.
@@ -145,7 +123,7 @@ local noted = {}
 function errors.note(value)
   if type(value) ~= "table" then
     noted.value, noted.traceback, noted.any = value, clean_traceback(2), true
-    noted.site = first_site(nil, 2)
+    noted.site = sites.here()
   end
   return value
 end

@@ -12,9 +12,12 @@ function sites.add(fn, site)
   by_address[kernel.address(fn)] = site
 end
 
---- The site of a closure, or nil.
-function sites.of(fn)
-  return by_function[fn]
+--- The innermost place of the running code, or of a coroutine's, that belongs to a user: the site of an `@`,
+--- or a line. nil when there is none.
+---@param co thread|nil
+function sites.here(co)
+  local site, file, line = kernel.here(by_function, co)
+  return site or file and { file = file, line = line } or nil
 end
 
 --- The site of the closure at that address, or nil.

@@ -59,7 +59,7 @@ local function failed(handle)
   local kept = kernel.kept(handle)
   if kept and kept.err ~= nil then error(kept.err, 0) end
   if kernel.state(handle) == "cancelled" then
-    errors.raise("task_cancelled", tostring(handle) .. " was cancelled")
+    error(errors.light("task_cancelled", tostring(handle) .. " was cancelled"), 0)
   end
   error("not enough memory", 0)
 end
