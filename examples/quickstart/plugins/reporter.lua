@@ -6,7 +6,7 @@ local function cell(text)
 end
 
 local function line(row)
-  local sun = row.sun and ("%s %.0f°"):format(row.sun > 0 and "day" or "night", row.sun) or "–"
+  local sun = row.sun and ("%.0f° %s"):format(math.abs(row.sun), row.sun > 0 and "up" or "down") or "–"
   return ("| %s | %s | %d | %s |"):format(row.code, cell(row.name), #row.zones, sun)
 end
 
@@ -22,7 +22,7 @@ end
 function reporter.write(dir, rows)
   @file.mkdir(dir, { parents = true })
   @all(
-    @(@file.write_json(dir .. "/places.json", rows, { pretty = true })),
+    @(@file.write_json(dir .. "/places.json", rows, { pretty = true, sort = true })),
     @(@file.write_atomic(dir .. "/places.md", markdown(rows))))
 end
 

@@ -4,8 +4,10 @@ local config = require "tusk.config"
 local core = require "tusk.core"
 local env = require "tusk.cli.env"
 local errors = require "tusk.errors"
-local file = require "tusk.op.file"
 local manifest = require "tusk.manifest"
+local operators = require "tusk.operators"
+
+local file = operators.get("file")
 
 local app = {}
 
@@ -62,7 +64,7 @@ function app.configure(dir, plugins, flags)
   local fields = fields_of(plugins)
   local values, sources = config.resolve(tree, problems, fields)
   if not values.db.url then
-    values.db.url, sources.db.url = dir .. "/data/tusk.db", "default"
+    values.db.url, sources.db.url = flags.testing and ":memory:" or dir .. "/data/tusk.db", "default"
   end
   core.configure(values)
   require("tusk.log_style").level = ({ debug = 0, info = 1, warn = 2, error = 3 })[values.log.level]
@@ -80,7 +82,7 @@ end
 
 --- Everything about a directory but its life: paths, .env, plugins in order, configuration.
 ---@param dir string
----@param flags table { env =, set = }
+---@param flags table { env =, set =, testing = the default database is one in memory }
 ---@return table { dir, environment, env_keys, plugins, values, sources, main }
 function app.load(dir, flags)
   dir = #dir > 1 and dir:gsub("/+$", "") or dir

@@ -1,6 +1,8 @@
 -- cli/test: `tusk test`: busted, unmodified, inside a task.
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
+local lifecycle = require "tusk.lifecycle"
+local operators = require "tusk.operators"
 local report = require "tusk.report"
 local scope = require "tusk.scope"
 
@@ -49,9 +51,49 @@ local function closing_line(counts)
   return failed
 end
 
-function test.main(program)
-  _G.arg = { unpack(program) }
-  _G.arg[0] = "tusk test"
+-- ---- the script directory that specs belong to ----
+
+local function is_app(dir)
+  local exists = operators.get("file").exists
+  return exists(dir .. "/main.lua") or exists(dir .. "/tusk.lua") and exists(dir .. "/plugins")
+end
+
+-- "app" for app, app/spec and app/spec/users_spec.lua; "." for spec; nil when that is no script directory.
+local function app_of(path)
+  path = path:gsub("/+$", "")
+  local above = ("./" .. path):match("^(.*)/spec$") or ("./" .. path):match("^(.*)/spec/")
+  above = above and (above == "." and "." or above:sub(3))
+  if path ~= "" and is_app(path) then return path end
+  return above and is_app(above) and above or nil
+end
+
+-- Specs of several script directories cannot share one run: each has operators of its own.
+local function find_app(program)
+  local found
+  for i = 1, math.max(#program, 1) do
+    local dir = app_of(program[i] or "spec")
+    if found and dir and dir ~= found then
+      errors.raise("usage", ("specs of %s and of %s: run them one after the other"):format(found, dir))
+    end
+    found = found or dir
+  end
+  return found
+end
+
+-- Its plugins are set up in the environment "test"; its main.lua is not run.
+local function with_plugins(dir, body)
+  local app = require("tusk.cli.app").load(dir, { env = "test", set = {}, testing = true })
+  lifecycle.launch(app.plugins, app.values)
+  local failed = lifecycle.await_ready(app.plugins, function() end)
+  local ok, result = true, 3
+  if failed then require("tusk.cli").complain(failed.error)
+  else ok, result = pcall(body) end
+  scope.shield(lifecycle.stop, app.plugins)
+  if not ok then error(result, 0) end
+  return result
+end
+
+local function run_specs()
   local counts, status = {}, 0
   local real_exit = os.exit
   os.exit = exit -- luacheck: ignore
@@ -63,6 +105,15 @@ function test.main(program)
   if not ok then error(e, 0) end
   local failed = closing_line(counts)
   return (failed > 0 or status ~= 0 or report.failures > 0) and 1 or 0
+end
+
+--- Runs specs. Those of a script directory have its plugins, in the environment "test".
+function test.main(program)
+  _G.arg = { unpack(program) }
+  _G.arg[0] = "tusk test"
+  local dir = find_app(program)
+  if dir then return with_plugins(dir, run_specs) end
+  return run_specs()
 end
 
 return test
