@@ -94,5 +94,6 @@ void timer_arm(struct tusk *h)
     }
     uint64_t now = uv_hrtime(), due = h->heap[1].due;
     uv_update_time(&h->loop);
-    uv_timer_start(&h->alarm, alarm_rang, due > now ? (due - now + 999999) / 1000000 : 0, 0);
+    // it repeats: libuv fires what is due before it polls, and would then poll without an end
+    uv_timer_start(&h->alarm, alarm_rang, due > now ? (due - now + 999999) / 1000000 : 0, 1);
 }
