@@ -11,6 +11,7 @@
 
 #include "cli.h"
 #include "tusk.h"
+#include "tusk_lua.h"
 
 #define START "require('tusk.cli').main()"
 
@@ -39,6 +40,21 @@ static void log_line(void *ud, tusk_level level, const char *line, size_t length
     (void)ud;
     (void)level;
     cli_log_line(line, length);
+}
+
+static void flush_stdout(uv_prepare_t *before_poll)
+{
+    (void)before_poll;
+    fflush(stdout);
+}
+
+/* What a script has printed into a pipe or a file is not held back while the script waits. */
+static void print_without_delay(void)
+{
+    static uv_prepare_t before_poll; // closed with the loop
+    uv_prepare_init(tusk_loop(tusk_unstable_lua(host)), &before_poll);
+    uv_prepare_start(&before_poll, flush_stdout);
+    uv_unref((uv_handle_t *)&before_poll);
 }
 
 /* ---- what the Lua half of the command line needs ---- */
@@ -116,6 +132,7 @@ static int run(const struct cli_call *call)
         return 1;
     }
     handle_signals();
+    print_without_delay();
     if (lua_cpcall(tusk_unstable_lua(host), give_program, (void *)call) ||
         tusk_load_source(host, "=[tusk]", START, sizeof START - 1)) {
         fprintf(stderr, "tusk: cannot start: %s\n", tusk_errmsg(host));
