@@ -1,7 +1,20 @@
 -- database.lua: a database for one spec, in memory or in a file of its own.
+local core = require "tusk.core"
 local temp = require "spec.support.temp"
 
 local database = {}
+
+--- Something that tasks wait for until it is opened, once.
+function database.gate()
+  local opened, line = false, core.Queue.new()
+  return {
+    wait = function() if not opened then line:park() end end,
+    open = function()
+      opened = true
+      line:wake_all()
+    end,
+  }
+end
 
 --- fn(db, path) with a fresh database that is closed and removed afterwards.
 ---@param kind string "memory" | "file"
