@@ -12,16 +12,9 @@
 #define CONNECTIONS_MAX  256 /* further requests wait inside libcurl, their timeouts running */
 #define AGAIN_MAX        16
 
-struct watch { /* of one socket; malloc'ed, freed when its handle is closed */
-    uv_poll_t poll;
-    struct http *http;
-    curl_socket_t fd;
-    int events; /* libuv's, as libcurl asked for them */
-};
-
 /* ---- handles ---- */
 
-static void http_release(struct http *http)
+void http_release(struct http *http)
 {
     if (--http->handles)
         return;
@@ -32,13 +25,6 @@ static void http_release(struct http *http)
 static void timer_closed(uv_handle_t *handle)
 {
     http_release(handle->data);
-}
-
-static void watch_closed(uv_handle_t *handle)
-{
-    struct watch *w = handle->data;
-    http_release(w->http);
-    free(w);
 }
 
 static CURL *easy_take(struct http *http)
@@ -83,16 +69,14 @@ static int bytes_left(struct request *r)
 
 static void request_done(struct request *r, CURLcode code)
 {
-    curl_off_t lookup = 0, connect = 0;
+    curl_off_t connect = 0;
     r->code = code;
     r->sent = (uint8_t)bytes_left(r);
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->status);
     curl_easy_getinfo(r->easy, CURLINFO_HTTP_VERSION, &r->version);
     curl_easy_getinfo(r->easy, CURLINFO_TOTAL_TIME, &r->elapsed);
     curl_easy_getinfo(r->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &r->expected);
-    curl_easy_getinfo(r->easy, CURLINFO_NAMELOOKUP_TIME_T, &lookup);
     curl_easy_getinfo(r->easy, CURLINFO_PRETRANSFER_TIME_T, &connect);
-    r->resolved = lookup > 0;
     r->connected = connect > 0;
     if (!r->os_error)
         curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &r->os_error);
@@ -125,7 +109,7 @@ static void take_finished(struct http *http)
 
 static void timer_rang(uv_timer_t *timer);
 
-static void drive(struct http *http, curl_socket_t fd, int events)
+void http_drive(struct http *http, curl_socket_t fd, int events)
 {
     int running;
     http->inside = 1;
@@ -143,14 +127,14 @@ static void drive(struct http *http, curl_socket_t fd, int events)
 
 static void timer_rang(uv_timer_t *timer)
 {
-    drive(timer->data, CURL_SOCKET_TIMEOUT, 0);
+    http_drive(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static void kicked(struct tusk_hook *k)
 {
     struct http *http = (struct http *)((char *)k - offsetof(struct http, kick));
     if (!http->closing)
-        drive(http, CURL_SOCKET_TIMEOUT, 0);
+        http_drive(http, CURL_SOCKET_TIMEOUT, 0);
 }
 
 /* libcurl's: call me in ms milliseconds (-1: no more). */
@@ -170,74 +154,6 @@ static int set_timer(CURLM *multi, long ms, void *ud)
         http->again = 1;
     else
         tusk_before_poll(http->host, &http->kick);
-    return 0;
-}
-
-static void socket_ready(uv_poll_t *poll, int status, int events)
-{
-    struct watch *w = poll->data;
-    int flags = (events & UV_READABLE ? CURL_CSELECT_IN : 0) |
-                (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
-    // At an error libuv stops watching; there may still be bytes to read before it, so libcurl looks
-    // for itself (flags 0), and the watch goes on for as long as it wants one.
-    if (status < 0 && uv_poll_start(poll, w->events, socket_ready))
-        flags = CURL_CSELECT_ERR;
-    drive(w->http, w->fd, flags);
-}
-
-static struct watch *watch_new(struct http *http, curl_socket_t fd)
-{
-    struct watch *w = malloc(sizeof *w);
-    if (!w)
-        return NULL;
-    w->http = http;
-    w->fd = fd;
-    if (uv_poll_init_socket(http->loop, &w->poll, fd)) {
-        free(w);
-        return NULL;
-    }
-    w->poll.data = w;
-    http->handles++;
-    curl_multi_assign(http->multi, fd, w);
-    return w;
-}
-
-static void watch_end(struct http *http, curl_socket_t fd, struct watch *w)
-{
-    if (!w)
-        return;
-    curl_multi_assign(http->multi, fd, NULL);
-    uv_poll_stop(&w->poll);
-    uv_close((uv_handle_t *)&w->poll, watch_closed);
-}
-
-static void mark_unwatched(struct http *http, CURL *easy)
-{
-    struct request *r = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&r);
-    if (!r)
-        return;
-    r->unwatched = 1;
-    r->os_error = ENOMEM;
-    http->again = 1;
-}
-
-/* libcurl's: watch fd for `what` from now on. */
-static int set_socket(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud)
-{
-    struct http *http = ud;
-    struct watch *w = socket_ud;
-    if (what == CURL_POLL_REMOVE) {
-        watch_end(http, fd, w);
-        return 0;
-    }
-    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (!w)
-        w = watch_new(http, fd);
-    if (w)
-        w->events = events;
-    if (!w || uv_poll_start(&w->poll, events, socket_ready))
-        mark_unwatched(http, easy); // an error from here would end every transfer of the multi
     return 0;
 }
 
@@ -348,6 +264,7 @@ static void http_close(struct tusk_hook *k)
     while (http->spares)
         curl_easy_cleanup(http->spare[--http->spares]);
     curl_multi_cleanup(http->multi);
+    watch_end_all(http);
     uv_close((uv_handle_t *)&http->timer, timer_closed);
 }
 
@@ -368,7 +285,7 @@ static struct http *http_new(struct tusk *host, uv_loop_t *loop)
     http->at_close.run = http_close;
     uv_timer_init(loop, &http->timer);
     http->timer.data = http;
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, set_socket);
+    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, watch_set);
     curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
     curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer);
     curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);

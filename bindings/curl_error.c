@@ -43,8 +43,9 @@ static void push_limit(lua_State *L, struct request *r)
 static void push_timeout(lua_State *L, struct request *r)
 {
     if (!r->connected && r->elapsed < r->after - 0.001) {
-        const char *kind = r->resolved ? "http.connect" : "http.dns";
-        tusk_error(L, kind, "cannot connect to %s: no connection within %f s (ETIMEDOUT)", r->peer,
+        int resolving = !strncmp(r->detail, "Resolving", 9); // how libcurl tells them apart
+        tusk_error(L, resolving ? "http.dns" : "http.connect",
+                   "cannot connect to %s: no connection within %f s (ETIMEDOUT)", r->peer,
                    r->connect_timeout);
         return;
     }

@@ -10,6 +10,7 @@
 #define SPARE_MAX 64          /* easy handles kept for the next request */
 
 struct request;
+struct watch;
 
 struct http { /* one per host, malloc'ed: lives until the last of its uv handles is closed */
     CURLM *multi;
@@ -19,6 +20,8 @@ struct http { /* one per host, malloc'ed: lives until the last of its uv handles
     struct tusk_hook at_close;
     struct tusk_hook kick; /* drives libcurl before the loop polls, after requests were started */
     struct request *active;
+    struct watch **watches; /* by descriptor */
+    int watch_size;
     CURL *spare[SPARE_MAX];
     int spares;
     int handles; /* uv handles not closed yet */
@@ -56,13 +59,31 @@ struct request {
     uint8_t idempotent;
     uint8_t started; /* handed to a connection at least once */
     uint8_t sent;    /* bytes of it may have left */
-    uint8_t resolved, connected;
+    uint8_t connected;
     uint8_t head_done; /* the final answer's header block is complete */
     uint8_t too_large, head_too_large, no_memory, repeated;
     uint8_t abandoned; /* cancelled after bytes had left */
     uint8_t unwatched; /* its socket could not be watched */
     char detail[CURL_ERROR_SIZE];
 };
+
+/* curl.c */
+
+/* Lets libcurl act on what happened to fd (or on the time), and ends the requests that are
+ * complete. */
+void http_drive(struct http *http, curl_socket_t fd, int events);
+/* One uv handle is closed; with the last of them http is freed. */
+void http_release(struct http *http);
+
+/* curl_watch.c */
+
+/* libcurl's CURLMOPT_SOCKETFUNCTION: watch fd for `what` from now on. */
+int watch_set(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud);
+/* Closes every watch that is left. */
+void watch_end_all(struct http *http);
+/* Sockets that no child process inherits, and the reason when there are none to be had. */
+curl_socket_t socket_open(void *ud, curlsocktype purpose, struct curl_sockaddr *a);
+int socket_close(void *ud, curl_socket_t fd);
 
 /* curl_request.c */
 

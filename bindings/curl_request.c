@@ -1,9 +1,7 @@
 /* curl_request.c: one request: reading its table, libcurl's options, what libcurl calls meanwhile.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "curl_http.h"
 
@@ -167,18 +165,6 @@ static size_t body_part(char *data, size_t size, size_t count, void *ud)
     return n;
 }
 
-/* Sockets that no child process inherits, and the reason when there are none to be had. */
-static curl_socket_t socket_open(void *ud, curlsocktype purpose, struct curl_sockaddr *a)
-{
-    (void)purpose;
-    struct request *r = ud;
-    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
-    if (fd >= 0)
-        return fd;
-    r->os_error = errno;
-    return CURL_SOCKET_BAD;
-}
-
 /*
  * Before each attempt on a connection. libcurl tries again by itself when a kept connection turns
  * out to be dead; a request that may have been carried out must not be sent twice.
@@ -215,6 +201,8 @@ static void set_callbacks(struct request *r)
     curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
     curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, socket_open);
     curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, socket_close);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, r->http);
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, before_send);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
 }

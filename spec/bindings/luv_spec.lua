@@ -1,6 +1,7 @@
 -- luv on the host's loop: its callbacks are not tasks, and their errors end nothing.
 local uv = require "luv"
 local core = require "tusk.core"
+local program = require "spec.support.program"
 
 -- fn(log): what luv callbacks fail with meanwhile goes to log instead of the host's log.
 local function with_failures(fn)
@@ -62,9 +63,31 @@ describe("luv", function()
     end)
   end)
 
-  it("logs such an error by default, without ending anything", function()
-    in_callback(function() error("on purpose, for the log") end)
-    in_callback(function() end)
+  it("logs such an error, and the program goes on", function()
+    local r = program.run { "-e", [[
+      local uv = require "luv"
+      local timer = uv.new_timer()
+      timer:start(0, 0, function() timer:close() error("on purpose") end)
+      @sleep("5ms")
+      print("went on")
+    ]] }
+    assert.equal("went on\n", r.stdout)
+    assert.truthy(r.stderr:find("on purpose", 1, true))
+    assert.is_nil(r.signal)
+  end)
+
+  it("does not keep a program from ending by what it left open", function()
+    local r = program.run { "-e", [[
+      local uv = require "luv"
+      local server, timer = uv.new_tcp(), uv.new_timer()
+      server:bind("127.0.0.1", 0)
+      server:listen(8, function() end)
+      timer:start(1, 1, function() end)
+      uv.new_tcp():close()
+      @sleep("5ms")
+    ]] }
+    assert.equal(0, r.status)
+    assert.equal("", r.stderr)
   end)
 
   it("refuses operators that wait in a callback, and says so", function()

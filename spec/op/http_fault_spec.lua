@@ -1,4 +1,5 @@
 -- Servers that misbehave: each is an error of its kind, and everything else goes on.
+local program = require "spec.support.program"
 local raw_server = require "spec.support.raw_server"
 
 local function failure(url, opts)
@@ -33,6 +34,29 @@ describe("@http fails with", function()
   it("http.connect, retryable although not idempotent, for nothing was sent", function()
     local _, e = @try(@http.post, ("http://127.0.0.1:%d/"):format(raw_server.free_port()))
     assert.is_true(e.retryable)
+  end)
+
+  it("http.connect when connections are not made in time, and the next requests work", function()
+    local uv = require "luv"
+    local full = uv.new_tcp()
+    full:bind("127.0.0.1", 0)
+    full:listen(1, function() end) -- accepts nothing: its line is full after a few
+    local url = ("http://127.0.0.1:%d/"):format(full:getsockname().port)
+    local urls = {}
+    for i = 1, 30 do urls[i] = url end
+    local kinds = @map(urls, function(u)
+      local _, e = @try(@http.get, u, { connect_timeout = "100ms", timeout = "300ms" })
+      return e.kind == "http.connect" and e.message:match("%((%u+)%)") or e.kind
+    end, { concurrency = 30 })
+    local count = { timeout = 0, ETIMEDOUT = 0 }
+    for i = 1, 30 do count[kinds[i]] = count[kinds[i]] + 1 end
+    full:close()
+    assert.is_true(count.ETIMEDOUT > 20)
+    raw_server.saying(raw_server.response(200, {}, "fine"), function(server)
+      for i = 1, 30 do urls[i] = server.url end
+      local bodies = @map(urls, function(u) return @http.get(u):text() end, { concurrency = 30 })
+      for i = 1, 30 do assert.equal("fine", bodies[i]) end
+    end)
   end)
 
   it("http.dns when there is no such name", function()
@@ -262,6 +286,53 @@ describe("A compressed body", function()
     local bytes = raw_server.response(200, { "Content-Encoding: gzip" }, gzip_bomb(2))
     raw_server.saying(bytes, function(server)
       assert.equal(2 * 1048576, #@http.get(server.url):text())
+    end)
+  end)
+end)
+
+describe("A program", function()
+  it("ends with status 1 and says where and why, when it cannot connect", function()
+    local r = program.run({ "-" }, { stdin = 'return @http.get("http://127.0.0.1:1/")' })
+    assert.equal(1, r.status)
+    assert.truthy(r.stderr:find("http.connect", 1, true))
+    assert.truthy(r.stderr:find("(ECONNREFUSED)", 1, true))
+    assert.truthy(r.stderr:find("stdin:1:8", 1, true))
+  end)
+
+  it("ends while requests are under way, names are looked up and connections are kept", function()
+    raw_server.with(function(connection, request)
+      if request.target == "/quick" then connection:write(raw_server.response(200, {}, "quick")) end
+    end, function(server)
+      local r = program.run({ "-" }, { stdin = ([[
+        local url = "%s"
+        print(@http.get(url .. "/quick"):text())
+        for _ = 1, 5 do @spawn(function() @http.get(url .. "/slow") end) end
+        @spawn(function() @http.get("http://no-such-name.invalid/") end)
+        @http.get(url .. "/quick")
+        error("enough")
+      ]]):format(server.url) })
+      assert.equal(1, r.status)
+      assert.equal("quick\n", r.stdout)
+      assert.truthy(r.stderr:find("enough", 1, true))
+      server:wait(function() return server.ended == server.accepted end)
+    end)
+  end)
+
+  it("out of descriptors gets an error that says so, and the next request works", function()
+    raw_server.saying(raw_server.response(200, {}, "fine"), function(server)
+      local r = program.run({ "-c", "ulimit -n 24; exec " .. program.path() .. " -" }, {
+        program = "/bin/sh",
+        stdin = ([[
+          @http.get("%s")
+          local taken = {}
+          for i = 1, 100 do taken[i] = io.open("/dev/null") end
+          local v, e = @try(@http.get, "http://127.0.0.2:1/")
+          print(e.kind, e.message:match("%%(%%u+%%)"))
+          for _, file in pairs(taken) do file:close() end
+          print(@http.get("%s"):text())
+        ]]):format(server.url, server.url),
+      })
+      assert.equal("http.connect\t(EMFILE)\nfine\n", r.stdout)
     end)
   end)
 end)

@@ -149,6 +149,25 @@ describe("@http over TLS", function()
     assert.equal("", @http.get(url .. "/who", { tls = { ca = file "server.pem" } }):text())
   end)
 
+  -- fn(); returns what it logged as warnings meanwhile.
+  local function warnings(fn)
+    local log, list = require "tusk.op.log", {}
+    local real = log.warn
+    log.warn = function(message) list[#list + 1] = message end
+    local ok, e = pcall(fn)
+    log.warn = real
+    if not ok then error(e, 0) end
+    return list
+  end
+
+  it("verifies nothing when told so, and logs that once for each server", function()
+    local list = warnings(function()
+      for _ = 1, 2 do assert.equal(200, @http.get(url .. "/who", { tls = { insecure = true } }).status) end
+    end)
+    assert.equal(1, #list)
+    assert.truthy(list[1]:find("not verified", 1, true))
+  end)
+
   it("does not lend a connection made insecurely to a request that verifies", function()
     assert.equal(200, @http.get(url .. "/who", { tls = { insecure = true } }).status)
     local _, e = @try(@http.get, url .. "/who")
