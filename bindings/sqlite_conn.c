@@ -22,6 +22,8 @@ int failure_set(struct failure *f, int code, const char *fmt, ...)
     vsnprintf(f->message, sizeof f->message, fmt, args);
     va_end(args);
     f->code = code;
+    free(f->names);
+    f->names = NULL;
     return -1;
 }
 
@@ -72,7 +74,6 @@ int conn_failed(struct conn *c, int code)
     if ((f->code & 0xff) != (code & 0xff)) // said by us, not by the last call
         failure_set(f, code, "%s", sqlite3_errstr(code));
     const char *wanted = f->code == SQLITE_ERROR ? names_wanted(f->message) : NULL;
-    free(f->names);
     f->names = wanted ? names_read(c->db, wanted) : NULL;
     return -1;
 }
@@ -277,6 +278,8 @@ int conn_open(struct conn *c, struct database *db, enum conn_role role)
 void conn_close(struct conn *c)
 {
     cache_clear(&c->cache);
+    free(c->failure.names);
+    c->failure.names = NULL;
     sqlite3_close_v2(c->db);
     c->db = NULL;
 }
