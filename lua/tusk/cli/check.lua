@@ -9,7 +9,7 @@ local suggestions = require "tusk.check"
 local check = {}
 
 local function listing(path)
-  local file = require "tusk.op.file"
+  local file = operators.get("file")
   local out = {}
   for _, entry in ipairs(file.read_dir(path)) do
     if entry.type == "directory" and not entry.name:match("^%.") then

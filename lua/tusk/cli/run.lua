@@ -4,6 +4,7 @@ local core = require "tusk.core"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
 local loader = require "tusk.loader"
+local operators = require "tusk.operators"
 local render = require "tusk.render"
 local report = require "tusk.report"
 local scope = require "tusk.scope"
@@ -66,7 +67,7 @@ end
 -- A line for a person, or a message with fields for a machine that reads the log.
 local function tell(program, line, message, fields)
   if program.terminal then kernel.log(1, line)
-  else require("tusk.op.log").info(message, fields) end
+  else operators.get("log").info(message, fields) end
 end
 
 local function plural(n, one)

@@ -1,6 +1,7 @@
 -- options.lua: what a caller asked for, checked, as a plan of what to send.
 local check = require "tusk.check"
 local headers = require "tusk.http.headers"
+local operators = require "tusk.operators"
 local url = require "tusk.http.url"
 
 local options = {}
@@ -24,7 +25,8 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 
 ---@class tusk.http.Plan
 ---@field method string
----@field target tusk.http.Url
+---@field target tusk.http.Url where it goes
+---@field address string its URL, with the query
 ---@field headers table[] the caller's: { name, values }
 ---@field type string|nil Content-Type that the body implies
 ---@field body string|nil
@@ -37,7 +39,10 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field tls table
 ---@field idempotent boolean
 
+local known = { get = "GET", post = "POST", put = "PUT", patch = "PATCH", delete = "DELETE", head = "HEAD", options = "OPTIONS" }
+
 local function method_of(method)
+  if known[method] then return known[method] end
   check.string("method", method)
   if method == "" or method:find("[^%w!#$%%&'*+%-.^_`|~]") then
     check.fail(("method: %q is not a method"):format(method), { argument = "method" })
@@ -47,20 +52,18 @@ local function method_of(method)
   return method
 end
 
-local function only_one(opts, ...)
-  local found
-  for _, name in ipairs { ... } do
-    if opts[name] ~= nil then
-      if found then check.fail(("%s and %s exclude each other"):format(found, name), { argument = name }) end
-      found = name
-    end
+local function exclude(opts, a, b)
+  if opts[a] ~= nil and opts[b] ~= nil then
+    check.fail(("%s and %s exclude each other"):format(a, b), { argument = b })
   end
 end
 
 local function body_of(plan, opts)
-  only_one(opts, "json", "form", "body")
+  exclude(opts, "json", "form")
+  exclude(opts, "json", "body")
+  exclude(opts, "form", "body")
   if opts.json ~= nil then
-    plan.body, plan.type = require("tusk.op.json").encode(opts.json), "application/json"
+    plan.body, plan.type = operators.get("json").encode(opts.json), "application/json"
   elseif opts.form ~= nil then
     plan.body, plan.type = url.encode("form", opts.form, "+"), "application/x-www-form-urlencoded"
   else
@@ -83,7 +86,7 @@ local function user_and_password(basic)
 end
 
 local function credentials(plan, opts)
-  only_one(opts, "bearer", "basic")
+  exclude(opts, "bearer", "basic")
   if opts.bearer ~= nil then
     plan.bearer = headers.check_value("bearer", check.string("bearer", opts.bearer))
   elseif opts.basic ~= nil then
@@ -94,7 +97,10 @@ local function credentials(plan, opts)
   if plan.user and (plan.user .. (plan.password or "")):find("%z") then check.fail("basic: a zero byte") end
 end
 
+local NO_TLS = {}
+
 local function tls_of(tls)
+  if tls == nil then return NO_TLS end
   tls = check.options(tls, { "ca", "cert", "key", "insecure" })
   for _, name in ipairs { "ca", "cert", "key" } do
     if check.opt_string("tls." .. name, tls[name]) and tls[name]:find("%z") then
@@ -128,8 +134,9 @@ end
 ---@param opts table|nil already known to hold no unknown option
 ---@return tusk.http.Plan
 function options.plan(method, target, opts)
-  local plan = options.limits({ method = method_of(method), target = url.parse(target) }, opts)
-  if opts.query ~= nil then plan.target.url = url.with_query(plan.target.url, opts.query) end
+  local parts = url.parse(target)
+  local plan = options.limits({ method = method_of(method), target = parts, address = parts.url }, opts)
+  if opts.query ~= nil then plan.address = url.with_query(parts.url, opts.query) end
   plan.headers = headers.check(opts.headers)
   plan.idempotent = IDEMPOTENT[plan.method] or headers.has(plan.headers, "idempotency-key")
   body_of(plan, opts)
@@ -143,7 +150,7 @@ function options.defaults(opts)
   if opts.base ~= nil then url.parse(opts.base) end
   if opts.base and opts.base:find("[?#]") then check.fail("base: a query or fragment", { argument = "base" }) end
   headers.check(opts.headers)
-  only_one(opts, "bearer", "basic")
+  exclude(opts, "bearer", "basic")
   if opts.bearer ~= nil then headers.check_value("bearer", check.string("bearer", opts.bearer)) end
   if opts.basic ~= nil then user_and_password(opts.basic) end
   local n = check.opt_integer("max_connections", opts.max_connections)

@@ -2,6 +2,7 @@
 local check = require "tusk.check"
 local errors = require "tusk.errors"
 local headers = require "tusk.http.headers"
+local operators = require "tusk.operators"
 
 ---@class tusk.http.Response
 ---@field status integer
@@ -50,7 +51,7 @@ end
 
 --- The body as JSON; raises what @json.decode raises.
 function Response:json()
-  return require("tusk.op.json").decode(own(self, "json").body)
+  return operators.get("json").decode(own(self, "json").body)
 end
 
 --- Iterates over the lines of the body, without their ends.

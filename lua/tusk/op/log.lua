@@ -2,6 +2,7 @@
 local check = require "tusk.check"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
+local operators = require "tusk.operators"
 local secret = require "tusk.secret"
 
 local log = {}
@@ -26,7 +27,7 @@ local function json_value(v)
   end
   if type(v) == "boolean" then return tostring(v) end
   if type(v) == "table" and getmetatable(v) == nil then
-    local ok, text = pcall(function() return require("tusk.op.json").encode(v) end)
+    local ok, text = pcall(function() return operators.get("json").encode(v) end)
     if ok then return text end
   end
   return json_string(tostring(v))

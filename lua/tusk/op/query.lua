@@ -1,2 +1,2 @@
 -- query.lua: @query is @db.query.
-return require("tusk.op.db").query
+return require("tusk.operators").get("db").query
