@@ -19,7 +19,7 @@ local function target_of(base, path)
     return base:gsub("/+$", "") .. (path:find("^[?#]") and "" or "/") .. path:gsub("^/+", "")
   end
   if not url.same_origin(url.parse(path), url.parse(base)) then
-    check.fail(("the client is for %s; use @http for other servers"):format(url.peer(url.parse(base))),
+    check.fail(("the client is for %s; use @http for other servers"):format(url.parse(base).peer),
       { argument = "url" })
   end
   return path

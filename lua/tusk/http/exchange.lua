@@ -13,19 +13,29 @@ local exchange = {}
 local warned = {} -- origin → true, bounded by the program's own list of servers
 
 local function warn_insecure(target)
-  local origin = url.peer(target)
+  local origin = target.peer
   if warned[origin] or not operators.exists("log") then return end
   warned[origin] = true
   operators.get("log").warn("the TLS certificate of " .. origin .. " is not verified (tls.insecure)")
 end
 
--- The lines to send. After a redirect to another server nothing of the caller's is left but the body's type.
+local AGENT = "User-Agent: " .. version
+local PLAIN = { AGENT } -- shared: what is sent when the caller has nothing to say
+
+-- What goes with a body; without a type of its own libcurl would claim that it is a form.
+local function body_lines(plan, lines)
+  if not headers.has(plan.headers, "content-type") then
+    lines[#lines + 1] = plan.type and "Content-Type: " .. plan.type or "Content-Type:"
+  end
+  if not headers.has(plan.headers, "expect") then lines[#lines + 1] = "Expect:" end
+end
+
 local function lines_of(plan)
-  local list, lines = plan.headers, {}
-  if plan.type and not headers.has(list, "content-type") then lines[1] = "Content-Type: " .. plan.type end
-  if not plan.type and not headers.has(list, "content-type") then lines[1] = "Content-Type:" end
-  if not headers.has(list, "user-agent") then lines[#lines + 1] = "User-Agent: " .. version end
-  if not headers.has(list, "expect") then lines[#lines + 1] = "Expect:" end
+  local list = plan.headers
+  if not list[1] and not plan.body and not plan.bearer then return PLAIN end
+  local lines = {}
+  if not headers.has(list, "user-agent") then lines[1] = AGENT end
+  if plan.body then body_lines(plan, lines) end
   if plan.bearer then lines[#lines + 1] = "Authorization: Bearer " .. plan.bearer end
   return headers.lines(list, lines)
 end
@@ -35,7 +45,7 @@ local function spec_of(plan, left)
   local tls, target = plan.tls, plan.target
   if tls.insecure and target.scheme == "https" then warn_insecure(target) end
   return {
-    method = plan.method, url = target.url, label = url.label(target), peer = url.peer(target),
+    method = plan.method, url = plan.address, label = url.label(target, plan.address), peer = target.peer,
     headers = lines_of(plan), body = plan.body, user = plan.user, password = plan.password,
     timeout = left, after = plan.timeout, connect_timeout = plan.connect_timeout, max_body = plan.max_body,
     idempotent = plan.idempotent, ca = tls.ca, cert = tls.cert, key = tls.key, insecure = tls.insecure,
@@ -46,15 +56,16 @@ local function perform(plan, left)
   local status, head, body, http_version, elapsed = core.settle(raw.perform(spec_of(plan, left)))
   return response.new {
     status = status, head = head, body = body, http_version = http_version, elapsed = elapsed,
-    url = plan.target.url,
+    url = plan.address,
   }
 end
 
 local REDIRECT = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
 local function fail_redirect(answer, plan, why)
-  errors.raise("http.redirect", ("%s redirects to %q: %s"):format(url.label(plan.target), answer.headers.location, why), {
-    url = url.label(plan.target), status = answer.status, location = answer.headers.location, sent = true,
+  local label = url.label(plan.target, plan.address)
+  errors.raise("http.redirect", ("%s redirects to %q: %s"):format(label, answer.headers.location, why), {
+    url = label, status = answer.status, location = answer.headers.location, sent = true,
     retryable = false,
   })
 end
@@ -85,7 +96,7 @@ end
 
 -- Turns the plan into the one for the next hop.
 local function follow(plan, answer, hops)
-  local target, why = url.resolve(answer.headers.location, plan.target.url)
+  local target, why = url.resolve(answer.headers.location, plan.address)
   if not target then fail_redirect(answer, plan, why) end
   if hops > plan.redirects then
     fail_redirect(answer, plan, ("that would be more than %d redirects"):format(plan.redirects))
@@ -98,15 +109,15 @@ local function follow(plan, answer, hops)
     plan.method, plan.body, plan.type, plan.idempotent = "GET", nil, nil, true
     plan.headers = without_content_type(plan.headers)
   end
-  target.user, target.password = nil, nil
-  plan.target = target
+  plan.target, plan.address = target, target.url
 end
 
 local function time_left(plan, started)
   local left = plan.timeout - (core.now() - started)
   if left > 0 or plan.timeout == 0 then return math.max(left, 0) end
-  errors.raise("timeout", ("no whole answer from %s within %g s"):format(url.label(plan.target), plan.timeout),
-    { after = plan.timeout, url = url.label(plan.target), sent = true, retryable = plan.idempotent })
+  local label = url.label(plan.target, plan.address)
+  errors.raise("timeout", ("no whole answer from %s within %g s"):format(label, plan.timeout),
+    { after = plan.timeout, url = label, sent = true, retryable = plan.idempotent })
 end
 
 --- Sends and returns the answer. The plan is used up.

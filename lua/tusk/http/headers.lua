@@ -6,6 +6,8 @@ local headers = {}
 -- What the request's own body decides; a second opinion would desynchronise the connection.
 local RESERVED = { ["content-length"] = true, ["transfer-encoding"] = true }
 
+local NONE = {}
+
 --- The name, if it is one that may be sent; raises kind `argument` otherwise.
 function headers.check_name(name)
   if type(name) ~= "string" then check.fail("headers: a name must be a string, got " .. type(name)) end
@@ -38,9 +40,11 @@ end
 
 --- { name = value | { value, … } | false } as a list of { name, values }, sorted; false means "not this one".
 ---@param t table|nil
+---@return table[] shared when empty: leave it as it is
 function headers.check(t)
+  if t == nil then return NONE end
   local list = {}
-  for name, value in pairs(check.opt_table("headers", t) or {}) do
+  for name, value in pairs(check.table("headers", t)) do
     headers.check_name(name)
     local values = {}
     if value ~= false then
@@ -54,6 +58,7 @@ end
 
 --- Both lists as one; a name in `over` replaces the same name in `under`.
 function headers.merge(under, over)
+  if not under[1] then return over end
   local replaced, list = {}, {}
   for _, h in ipairs(over) do replaced[h.name:lower()] = true end
   for _, h in ipairs(under) do

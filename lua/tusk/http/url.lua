@@ -9,6 +9,7 @@ local url = {}
 ---@field scheme string
 ---@field host string
 ---@field port string
+---@field peer string host:port
 ---@field user string|nil
 ---@field password string|nil
 
@@ -21,11 +22,13 @@ local function masked(text)
   return (text:gsub("^([%w+.-]*:?/?/?)[^/?#@]*@", "%1***@"))
 end
 
---- Takes a URL apart; raises kind `argument` if it is none, or not http(s).
----@param text string
----@return tusk.http.Url
-function url.parse(text)
-  check.string("url", text)
+local function complete(parts)
+  parts.host = parts.host:lower()
+  parts.peer = parts.host .. ":" .. parts.port
+  return parts
+end
+
+local function parse(text)
   local shown = masked(text)
   if text:find("%c") then refuse(shown, "a control character") end
   if text:find(" ", 1, true) then refuse(shown, "a space (write %20)") end
@@ -35,11 +38,25 @@ function url.parse(text)
   if parts.scheme ~= "http" and parts.scheme ~= "https" then
     refuse(shown, ("the scheme %q, which is neither http nor https,"):format(parts.scheme))
   end
-  parts.host = parts.host:lower()
+  return complete(parts)
+end
+
+local CACHED = 256
+local cache, cached = {}, 0 -- programs ask the same places again and again
+
+--- Takes a URL apart; raises kind `argument` if it is none, or not http(s). What it returns is shared: leave it as it is.
+---@param text string
+---@return tusk.http.Url
+function url.parse(text)
+  local parts = cache[check.string("url", text)]
+  if parts then return parts end
+  parts = parse(text)
+  if cached >= CACHED then cache, cached = {}, 0 end
+  cache[text], cached = parts, cached + 1
   return parts
 end
 
---- The URL a Location header leads to, seen from base; or nil and why there is none.
+--- The URL a Location header leads to, seen from base; or nil and why there is none. Credentials in it are dropped.
 ---@param location string
 ---@param base string
 ---@return tusk.http.Url|nil, string|nil
@@ -48,8 +65,8 @@ function url.resolve(location, base)
   local parts, why = raw.url(location, base)
   if not parts then return nil, why end
   if parts.scheme ~= "http" and parts.scheme ~= "https" then return nil, "it is neither http nor https" end
-  parts.host = parts.host:lower()
-  return parts
+  parts.user, parts.password = nil, nil
+  return complete(parts)
 end
 
 --- Do two URLs lead to the same server?
@@ -57,13 +74,11 @@ function url.same_origin(a, b)
   return a.scheme == b.scheme and a.host == b.host and a.port == b.port
 end
 
-function url.peer(parts)
-  return parts.host .. ":" .. parts.port
-end
-
---- The URL as messages show it.
-function url.label(parts)
-  return parts.user and parts.url:gsub("^(%w+://)", "%1***@") or parts.url
+--- A URL as messages show it.
+---@param parts tusk.http.Url where it leads
+---@param text string the URL itself, perhaps with a query added
+function url.label(parts, text)
+  return parts.user and text:gsub("^(%w+://)", "%1***@") or text
 end
 
 --- Percent-encodes everything but the characters that mean themselves anywhere (RFC 3986, 2.3).
