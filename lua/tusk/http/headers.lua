@@ -1,5 +1,6 @@
 -- headers.lua: header lines: checking those to be sent, looking up those received.
 local check = require "tusk.check"
+local secret = require "tusk.secret"
 
 local headers = {}
 
@@ -20,8 +21,14 @@ function headers.check_name(name)
   return name
 end
 
+--- A value, or what a secret hides.
+function headers.reveal(value)
+  return secret.is(value) and value:reveal() or value
+end
+
 --- The value as text, if it may be sent; raises kind `argument` otherwise.
 function headers.check_value(name, value)
+  value = headers.reveal(value)
   if type(value) == "number" then value = tostring(value) end
   if type(value) ~= "string" then
     check.fail(("headers: the value of %s must be a string, got %s"):format(name, type(value)), { argument = "headers" })

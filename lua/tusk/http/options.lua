@@ -74,13 +74,14 @@ local function body_of(plan, opts)
 end
 
 local function user_and_password(basic)
+  basic = headers.reveal(basic)
   if type(basic) == "string" then
     local user, password = basic:match("^([^:]*):(.*)$")
     if not user then check.fail('basic: write "user:password" or { user, password }', { argument = "basic" }) end
     return user, password
   end
   check.table("basic", basic)
-  local user, password = check.string("basic[1]", basic[1]), check.string("basic[2]", basic[2])
+  local user, password = check.string("basic[1]", headers.reveal(basic[1])), check.string("basic[2]", headers.reveal(basic[2]))
   if user:find(":", 1, true) then check.fail("basic: a user's name cannot contain a colon", { argument = "basic" }) end
   return user, password
 end
@@ -88,7 +89,7 @@ end
 local function credentials(plan, opts)
   exclude(opts, "bearer", "basic")
   if opts.bearer ~= nil then
-    plan.bearer = headers.check_value("bearer", check.string("bearer", opts.bearer))
+    plan.bearer = headers.check_value("bearer", check.string("bearer", headers.reveal(opts.bearer)))
   elseif opts.basic ~= nil then
     plan.user, plan.password = user_and_password(opts.basic)
   else
@@ -151,7 +152,7 @@ function options.defaults(opts)
   if opts.base and opts.base:find("[?#]") then check.fail("base: a query or fragment", { argument = "base" }) end
   headers.check(opts.headers)
   exclude(opts, "bearer", "basic")
-  if opts.bearer ~= nil then headers.check_value("bearer", check.string("bearer", opts.bearer)) end
+  if opts.bearer ~= nil then headers.check_value("bearer", check.string("bearer", headers.reveal(opts.bearer))) end
   if opts.basic ~= nil then user_and_password(opts.basic) end
   local n = check.opt_integer("max_connections", opts.max_connections)
   if n and n < 1 then check.fail("max_connections: 1 or more expected", { argument = "max_connections" }) end
