@@ -4,15 +4,16 @@
 
 #include "sqlite.h"
 
-/* Lua code of the binding's own: integers beyond 2^53. */
-static const char integers[] =
+/* Lua code of the binding's own: integers beyond 2^53, and what exec answers. */
+static const char helpers[] =
     "local ffi = require 'ffi'\n"
     "local int64, uint64 = ffi.typeof 'int64_t', ffi.typeof 'uint64_t'\n"
     "local function make(high, low) return int64(high) * 4294967296LL + int64(low) end\n"
     "local function check(v)\n"
     "  return ffi.istype(int64, v) or (ffi.istype(uint64, v) and v < 0x8000000000000000ULL)\n"
     "end\n"
-    "return make, check\n";
+    "local function outcome(changes, last_id) return { changes = changes, last_id = last_id } end\n"
+    "return make, check, outcome\n";
 
 static struct state *state_of(lua_State *L)
 {
@@ -25,7 +26,10 @@ static void state_close(struct tusk_hook *hook)
     for (struct database *next, *db = st->databases; db; db = next) {
         next = db->next;
         database_stop(db);
-        database_unref(db);
+        if (db->turn.queued)
+            db->doomed = 1;
+        else
+            database_unref(db);
     }
     st->databases = NULL;
 }
@@ -117,9 +121,10 @@ static void state_open(lua_State *L, struct state *st)
     st->shapes = luaL_ref(L, LUA_REGISTRYINDEX);
     st->handle_type = reference_type(L, handle_gc);
     st->rest_type = reference_type(L, call_rest_gc);
-    if (luaL_loadbuffer(L, integers, sizeof integers - 1, "=[tusk.sqlite]"))
+    if (luaL_loadbuffer(L, helpers, sizeof helpers - 1, "=[tusk.sqlite]"))
         lua_error(L);
-    lua_call(L, 0, 2);
+    lua_call(L, 0, 3);
+    st->outcome = luaL_ref(L, LUA_REGISTRYINDEX);
     st->check_int64 = luaL_ref(L, LUA_REGISTRYINDEX);
     st->make_int64 = luaL_ref(L, LUA_REGISTRYINDEX);
     st->close.run = state_close;

@@ -138,7 +138,7 @@ struct worker {
     struct job *current;
     sqlite3 *target; /* what an interrupt of it goes to; NULL while it opens one */
     uint64_t lease;
-    uint8_t started, stopping;
+    uint8_t started, stopping, finished;
 };
 
 struct options {
@@ -152,7 +152,7 @@ struct state { /* of one host */
     struct tusk_hook close;
     struct tusk *host;
     struct database *databases;
-    int make_int64, check_int64, null, raise, shapes, rest_type,
+    int make_int64, check_int64, outcome, null, raise, shapes, rest_type,
         handle_type; /* registry references */
     int shape_count;
     unsigned generation;
@@ -164,7 +164,8 @@ struct database {
     struct options options;
     char *path;
     int refs; /* handles in Lua, and the state's list */
-    uint8_t memory, closed;
+    uint8_t memory, closed, abandoned;
+    uint8_t doomed; /* the host closes: the hook of its last turn frees it */
     struct worker writer;
     struct worker *readers[READERS_MAX];
     int reader_count, reader_turn;
@@ -270,6 +271,10 @@ int worker_cancel(struct worker *k, struct job *job);
 struct conn *worker_borrow(struct worker *k, uint64_t lease);
 /* Whether a transaction holds it. */
 int worker_leased(struct worker *k);
+/* Asks the thread to end, when it has done all it was given. */
+void worker_end(struct worker *k);
+/* Whether it has, so that worker_stop does not wait. */
+int worker_ended(struct worker *k);
 /* Ends the thread: what runs is interrupted, what is queued is done first. Joins. */
 void worker_stop(struct worker *k);
 void worker_free(struct worker *k);
@@ -280,6 +285,10 @@ struct database *database_new(struct state *st, const char *path, const struct o
 void database_unref(struct database *db);
 /* A thread to read on; NULL when there can be none. */
 struct worker *database_reader(struct database *db);
+/* No handle is left: its threads end by themselves, and database_reap takes them away. */
+void database_abandon(struct database *db);
+/* Frees the abandoned databases whose threads have ended. */
+void database_reap(struct state *st);
 /* Stops its threads and closes its connections. */
 void database_stop(struct database *db);
 /* The connection on which the loop thread may run a statement for this handle now, or NULL. */

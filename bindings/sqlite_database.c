@@ -18,6 +18,8 @@ static void turn_hook(struct tusk_hook *hook)
 {
     struct database *db = (struct database *)((char *)hook - offsetof(struct database, turn));
     turn_end(db);
+    if (db->doomed)
+        database_unref(db);
 }
 
 int turn_begin(struct database *db)
@@ -61,6 +63,7 @@ struct conn *database_inline(struct database *db, uint64_t lease)
 
 struct database *database_new(struct state *st, const char *path, const struct options *options)
 {
+    database_reap(st);
     struct database *db = calloc(1, sizeof *db);
     if (!db || !(db->path = strdup(path)) || worker_init(&db->writer, db, CONN_WRITER)) {
         if (db)
@@ -99,20 +102,60 @@ void database_unref(struct database *db)
     free(db);
 }
 
-void database_stop(struct database *db)
+static void close_inliner(struct database *db)
 {
-    if (db->closed)
-        return;
-    db->closed = 1;
     turn_end(db);
+    if (atomic_exchange(&db->ready, 0))
+        conn_close(&db->inliner);
+}
+
+static void stop_all(struct database *db)
+{
+    close_inliner(db);
     for (int i = 0; i < db->reader_count; i++)
         worker_stop(db->readers[i]);
-    if (atomic_load(&db->ready))
-        conn_close(&db->inliner);
     worker_stop(&db->writer);
-    if (db->inliner.db) // opened while the writer was ending
-        conn_close(&db->inliner);
-    atomic_store(&db->ready, 0);
+    close_inliner(db); // opened while the writer was ending
+}
+
+void database_stop(struct database *db)
+{
+    if (!db->closed || db->abandoned)
+        stop_all(db);
+    db->closed = 1;
+    db->abandoned = 0;
+}
+
+void database_abandon(struct database *db)
+{
+    db->closed = db->abandoned = 1;
+    close_inliner(db);
+    for (int i = 0; i < db->reader_count; i++)
+        worker_end(db->readers[i]);
+    worker_end(&db->writer);
+}
+
+static int has_ended(struct database *db)
+{
+    int ended = worker_ended(&db->writer);
+    for (int i = 0; i < db->reader_count; i++)
+        ended = ended && worker_ended(db->readers[i]);
+    return ended;
+}
+
+void database_reap(struct state *st)
+{
+    for (struct database **at = &st->databases, *db; (db = *at);) {
+        int over =
+            db->refs == 1 && db->closed && !db->turn.queued && (!db->abandoned || has_ended(db));
+        if (!over) {
+            at = &db->next;
+            continue;
+        }
+        *at = db->next;
+        database_stop(db);
+        database_unref(db);
+    }
 }
 
 static struct worker *reader_new(struct database *db)

@@ -40,13 +40,13 @@ static int bind_names(lua_State *L, struct call *x, struct conn *c, struct stmt 
 
 void call_push_changes(lua_State *L, struct database *db, int64_t changes, int64_t last_id)
 {
-    lua_createtable(L, 0, 2);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, db->state->outcome);
     lua_pushnumber(L, (double)changes);
-    lua_setfield(L, -2, "changes");
-    if (!last_id)
-        return;
-    value_push_integer(L, db->state, last_id);
-    lua_setfield(L, -2, "last_id");
+    if (last_id)
+        value_push_integer(L, db->state, last_id);
+    else
+        lua_pushnil(L);
+    lua_call(L, 2, 1);
 }
 
 /* Steps through the rows, the answer growing on the stack; returns SQLite's code. */

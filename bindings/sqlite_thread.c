@@ -82,6 +82,10 @@ static void thread_main(void *data)
             uv_cond_wait(&k->wake, &k->mutex);
     }
     uv_mutex_unlock(&k->mutex);
+    conn_close(&k->conn); // may have the log to put into the file: not the loop's business
+    uv_mutex_lock(&k->mutex);
+    k->finished = 1;
+    uv_mutex_unlock(&k->mutex);
 }
 
 /* ---- the loop thread ---- */
@@ -164,14 +168,32 @@ int worker_leased(struct worker *k)
     return leased;
 }
 
-void worker_stop(struct worker *k)
+static void ask_to_end(struct worker *k, int now)
 {
     uv_mutex_lock(&k->mutex);
     k->stopping = 1;
-    if (k->current)
+    if (now && k->current)
         interrupt(k);
     uv_cond_signal(&k->wake);
     uv_mutex_unlock(&k->mutex);
+}
+
+void worker_end(struct worker *k)
+{
+    ask_to_end(k, 0);
+}
+
+int worker_ended(struct worker *k)
+{
+    uv_mutex_lock(&k->mutex);
+    int ended = !k->started || k->finished;
+    uv_mutex_unlock(&k->mutex);
+    return ended;
+}
+
+void worker_stop(struct worker *k)
+{
+    ask_to_end(k, 1);
     if (k->started)
         uv_thread_join(&k->thread);
     k->started = 0;

@@ -33,6 +33,8 @@ int handle_gc(lua_State *L)
     h->db = NULL;
     if (h->lease && !h->ended && !db->closed)
         submit_alone(&db->writer, JOB_ROLLBACK, h->lease);
+    if (db->refs == 2 && !db->closed) // the other is the state's
+        database_abandon(db);
     database_unref(db);
     return 0;
 }

@@ -212,4 +212,51 @@ describe("a database in a file", function()
       assert.matches("^db%.[%a]+ 0$", said)
     end)
   end)
+
+  it("ends with its host, whatever runs", function()
+    temp.dir(function(dir)
+      local path = dir .. "/a.db"
+      local program = temp.write(dir .. "/end.lua", ([[
+        local db = @db.open(%q)
+        db.exec("create table t (n integer)")
+        db.transaction(function(tx)
+          tx.t.insert { n = 1 }
+          @spawn(function() db.value(%q) end)
+          @spawn(function() tx.value(%q) end)
+          @spawn(function()
+            @sleep("20ms")
+            error("enough")
+          end)
+        end)
+      ]]):format(path, database.ENDLESS, database.ENDLESS))
+      local pipe = io.popen(tusk .. " run " .. program .. " 2>&1")
+      local said = pipe:read("*a")
+      pipe:close()
+      assert.matches("enough", said)
+      local db = @db.open(path)
+      assert.equal(0, db.t.count())
+      db.close()
+    end)
+  end)
+
+  it("is let go when nothing uses it any more", function()
+    temp.dir(function(dir)
+      local function threads() return #temp.list("/proc/self/task") end
+      local before = threads()
+      for i = 1, 30 do
+        local db = @db.open(dir .. "/" .. i .. ".db")
+        db.exec("create table t (n integer)")
+        db.t.count()
+      end
+      for _ = 1, 200 do
+        if threads() <= before + 2 then break end
+        collectgarbage()
+        @sleep("5ms")
+      end
+      assert.is_true(threads() <= before + 2)
+      local db = @db.open(dir .. "/1.db")
+      assert.equal(0, db.t.count())
+      db.close()
+    end)
+  end)
 end)
