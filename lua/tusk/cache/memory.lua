@@ -4,7 +4,7 @@ local core = require "tusk.core"
 local copy = require "tusk.copy"
 local errors = require "tusk.errors"
 
-local now, give, take = core.now, copy.give, copy.take
+local give, take = copy.give, copy.take
 local floor, huge = math.floor, math.huge
 
 local ENTRY = 160 -- bytes of an entry besides its key and value
@@ -15,11 +15,12 @@ Memory.__index = Memory
 
 --- An empty store of at most `size` bytes.
 ---@param size number
-function Memory.new(size)
+---@param now (fun(): number)|nil the clock, in seconds; the host's
+function Memory.new(size, now)
   local ring = {} -- sentinel: next is the last used, prev the one to evict
   ring.next, ring.prev = ring, ring
   return setmetatable({
-    size = size, entries = {}, ring = ring, due = {}, ndue = 0, bytes = 0, count = 0,
+    size = size, now = now or core.now, entries = {}, ring = ring, due = {}, ndue = 0, bytes = 0, count = 0,
     hits = 0, misses = 0, evictions = 0, expirations = 0,
   }, Memory)
 end
@@ -85,7 +86,7 @@ local function drop(self, e)
 end
 
 local function drop_expired(self, most)
-  local time = now()
+  local time = self.now()
   for _ = 1, most do
     local e = self.due[1]
     if not e or e.expires > time then return end
@@ -108,7 +109,7 @@ end
 local function find(self, key)
   local e = self.entries[key]
   if not e then return nil end
-  if e.expires ~= huge and e.expires <= now() then
+  if e.expires ~= huge and e.expires <= self.now() then
     drop(self, e)
     self.expirations = self.expirations + 1
     return nil
@@ -154,13 +155,13 @@ end
 --- Keeps a copy of value for ttl seconds (nil: for ever) and returns it; it is not to be changed.
 function Memory:set(key, value, ttl)
   local kept, size = take(value)
-  put(self, key, kept, size, ttl and now() + ttl or huge)
+  put(self, key, kept, size, ttl and self.now() + ttl or huge)
   return kept
 end
 
 --- Remembers for ttl seconds that there is no value.
 function Memory:set_absent(key, ttl)
-  put(self, key, absent, 0, now() + ttl)
+  put(self, key, absent, 0, self.now() + ttl)
 end
 
 --- Whether there was a value to forget.
@@ -181,7 +182,7 @@ function Memory:touch(key, ttl)
   local e = find(self, key)
   if not e or e.value == absent then return false end
   due_remove(self, e)
-  e.expires = ttl and now() + ttl or huge
+  e.expires = ttl and self.now() + ttl or huge
   due_add(self, e)
   return true
 end
