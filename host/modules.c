@@ -11,6 +11,8 @@
 struct embedded {
     const char *name, *text;
     size_t length;
+    const char *bytecode; /* of the LuaJIT that this was built with */
+    size_t bytecode_length;
 };
 extern const struct embedded tusk_embedded[]; /* build/embed.S; ends with a NULL name */
 
@@ -78,8 +80,10 @@ static int search(lua_State *L)
     const struct embedded *e = find_embedded(name);
     if (!e)
         return 0;
-    const char *chunk = lua_pushfstring(L, "=[%s]", name);
-    if (luaL_loadbuffer(L, e->text, e->length, chunk))
+    if (!luaL_loadbuffer(L, e->bytecode, e->bytecode_length, name))
+        return 1;
+    lua_pop(L, 1);
+    if (luaL_loadbuffer(L, e->text, e->length, lua_pushfstring(L, "=[%s]", name)))
         return lua_error(L);
     return 1;
 }
@@ -104,7 +108,7 @@ static int op_modules(lua_State *L)
 static int op_use(lua_State *L)
 {
     static const char *const names[] = {"error",  "cancelled", "refuse",   "handler", "outcome",
-                                        "failed", "unhandled", "deadlock", "stopping", "xpcall", "named", "task", NULL};
+                                        "failed", "unhandled", "deadlock", "stopping", "xpcall", "named", "task", "coroutines", NULL};
     struct tusk *h = HOST(L);
     int which = luaL_checkoption(L, 1, NULL, names);
     lua_settop(L, 2);
