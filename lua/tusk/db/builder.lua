@@ -2,11 +2,11 @@
 local check = require "tusk.check"
 local core = require "tusk.core"
 local errors = require "tusk.errors"
-local null = require "tusk.null"
 local raw = require "tusk.binding.sqlite"
 local rows_of = require "tusk.db.rows"
 local schema = require "tusk.db.schema"
 local sql = require "tusk.db.sql"
+local text = require "tusk.db.text"
 local verbs = require "tusk.db.verbs"
 
 local settle = core.settle
@@ -61,15 +61,6 @@ local function operator_of(word)
   return known
 end
 
-local function no_nil(column, value)
-  if value == nil then
-    check.fail(('where: the value for "%s" is nil; for NULL use where_null'):format(tostring(column)))
-  end
-  if type(value) == "table" then
-    check.fail(('where: a table is not a value for "%s"; for one of several use where_in'):format(tostring(column)))
-  end
-end
-
 local function add(self, joiner, entry)
   entry.joiner = joiner
   table.insert(self.wheres, entry)
@@ -81,7 +72,7 @@ local function add_table(self, joiner, conditions)
   if not keys[1] then check.fail("where: no condition is given (a nil value is none; for NULL use where_null)") end
   local group = {}
   for i, key in ipairs(keys) do
-    no_nil(key, conditions[key])
+    text.value(key, conditions[key])
     group[i] = { joiner = "AND", column = key, operator = "=", value = conditions[key] }
   end
   return add(self, joiner, { group = group })
@@ -92,7 +83,7 @@ local function add_where(self, joiner, n, column, operator, value)
   check.string("column", column)
   if n < 2 then check.fail("where: (column, value), (column, operator, value) or a table expected") end
   if n == 2 then operator, value = "=", operator end
-  no_nil(column, value)
+  text.value(column, value)
   return add(self, joiner, { column = column, operator = operator_of(operator), value = value })
 end
 
@@ -167,72 +158,7 @@ function Builder:offset(n)
   return self
 end
 
--- ---- text ----
-
-local function put(params, value)
-  params.n = params.n + 1
-  params[params.n] = value
-  return "?"
-end
-
-local render
-
-local function render_list(entry, column, params)
-  if not entry.list[1] then return entry.word == "IN" and "0" or "1" end
-  local marks = {}
-  for i, value in ipairs(entry.list) do
-    no_nil(entry.column, value)
-    marks[i] = put(params, value)
-  end
-  return ("%s %s (%s)"):format(column, entry.word, table.concat(marks, ", "))
-end
-
-local function render_one(info, entry, params)
-  if entry.group then return "(" .. render(info, entry.group, params) .. ")" end
-  local column = sql.column(info, entry.column)
-  if entry.list then return render_list(entry, column, params) end
-  if entry.word then return column .. " " .. entry.word end
-  if entry.value == null and (entry.operator == "=" or entry.operator == "<>") then
-    return column .. (entry.operator == "=" and " IS NULL" or " IS NOT NULL")
-  end
-  return ("%s %s %s"):format(column, entry.operator, put(params, entry.value))
-end
-
-function render(info, entries, params)
-  local parts = {}
-  for i, entry in ipairs(entries) do
-    parts[i] = (i > 1 and " " .. entry.joiner .. " " or "") .. render_one(info, entry, params)
-  end
-  return table.concat(parts)
-end
-
-local function where_text(info, self, params)
-  return self.wheres[1] and " WHERE " .. render(info, self.wheres, params) or ""
-end
-
-local function order_text(info, self)
-  local parts = {}
-  for i, order in ipairs(self.orders) do parts[i] = sql.column(info, order.column) .. " " .. order.direction end
-  return parts[1] and " ORDER BY " .. table.concat(parts, ", ") or ""
-end
-
-local function page_text(self, params)
-  if not self.most and not self.skip then return "" end
-  local text = " LIMIT " .. (self.most and put(params, self.most) or "-1")
-  return self.skip and text .. " OFFSET " .. put(params, self.skip) or text
-end
-
-local function columns_text(info, self)
-  if not self.chosen then return "*" end
-  local parts = {}
-  for i, name in ipairs(self.chosen) do parts[i] = name == "*" and "*" or sql.column(info, name) end
-  return table.concat(parts, ", ")
-end
-
-local function select_text(info, params, self)
-  return ("SELECT %s FROM %s%s%s%s"):format(columns_text(info, self), info.quoted, where_text(info, self, params),
-    order_text(info, self), page_text(self, params))
-end
+-- ---- ends ----
 
 local function compose(self, fn, ...)
   local params
@@ -240,48 +166,35 @@ local function compose(self, fn, ...)
     params = { n = 0 }
     return fn(info, params, ...)
   end
-  local text = schema.with(self.via, self.name, make, ...)
-  return text, params
+  local statement = schema.with(self.via, self.name, make, ...)
+  return statement, params
 end
 
 -- ---- ends that read ----
 
 --- The statement and the list of its parameters.
 function Builder:to_sql()
-  local text, params = compose(self_given(self, "to_sql"), select_text, self)
+  local statement, params = compose(self_given(self, "to_sql"), text.select, self)
   params.n = nil
-  return text, params
+  return statement, params
 end
 
 --- All rows.
 function Builder:get()
-  local text, params = compose(self_given(self, "get"), select_text, self)
-  return rows_of(settle(raw.query(self.via:handle(), text, unpack(params, 1, params.n))))
-end
-
-local function first_text(info, params, self)
-  return ("SELECT %s FROM %s%s%s LIMIT 1%s"):format(columns_text(info, self), info.quoted,
-    where_text(info, self, params), order_text(info, self), self.skip and " OFFSET " .. put(params, self.skip) or "")
+  local statement, params = compose(self_given(self, "get"), text.select, self)
+  return rows_of(settle(raw.query(self.via:handle(), statement, unpack(params, 1, params.n))))
 end
 
 --- The first row, or nil.
 function Builder:first()
-  local text, params = compose(self_given(self, "first"), first_text, self)
-  return settle(raw.one(self.via:handle(), text, unpack(params, 1, params.n)))
-end
-
-local function count_text(info, params, self)
-  if not self.most and not self.skip then
-    return ("SELECT count(*) FROM %s%s"):format(info.quoted, where_text(info, self, params))
-  end
-  return ("SELECT count(*) FROM (SELECT 1 FROM %s%s%s)")
-    :format(info.quoted, where_text(info, self, params), page_text(self, params))
+  local statement, params = compose(self_given(self, "first"), text.first, self)
+  return settle(raw.one(self.via:handle(), statement, unpack(params, 1, params.n)))
 end
 
 --- How many rows.
 function Builder:count()
-  local text, params = compose(self_given(self, "count"), count_text, self)
-  return settle(raw.value(self.via:handle(), text, unpack(params, 1, params.n)))
+  local statement, params = compose(self_given(self, "count"), text.count, self)
+  return settle(raw.value(self.via:handle(), statement, unpack(params, 1, params.n)))
 end
 
 -- ---- ends that write ----
@@ -315,48 +228,33 @@ end
 function Builder:insert_get_id(row)
   plain(self, "insert_get_id")
   check.table("row", row)
-  local text, params = compose(self, verbs.values_text, row)
-  return settle(raw.exec(self.via:handle(), text, unpack(params, 1, params.n))).last_id
+  local statement, params = compose(self, verbs.values_text, row)
+  return settle(raw.exec(self.via:handle(), statement, unpack(params, 1, params.n))).last_id
 end
 
 local function changes_of(self, fn, ...)
-  local text, params = compose(self, fn, self, ...)
-  return settle(raw.exec(self.via:handle(), text, unpack(params, 1, params.n))).changes
-end
-
-local function update_text(info, params, self, changes)
-  local columns = sql.row(info, changes, params)
-  return ("UPDATE %s SET %s = ?%s"):format(info.quoted, table.concat(columns, " = ?, "), where_text(info, self, params))
+  local statement, params = compose(self, fn, self, ...)
+  return settle(raw.exec(self.via:handle(), statement, unpack(params, 1, params.n))).changes
 end
 
 --- How many rows were changed.
 function Builder:update(changes)
   restricted(self, "update")
   if next(check.table("changes", changes)) == nil then check.fail("update: nothing to change is given") end
-  return changes_of(self, update_text, changes)
-end
-
-local function increment_text(info, params, self, name, n)
-  local column = sql.column(info, name)
-  return ("UPDATE %s SET %s = %s + %s%s"):format(info.quoted, column, column, put(params, n),
-    where_text(info, self, params))
+  return changes_of(self, text.update, changes)
 end
 
 --- Adds n (1) to a column; how many rows were changed.
 function Builder:increment(column, n)
   restricted(self, "increment")
   check.string("column", column)
-  return changes_of(self, increment_text, column, check.number("n", n == nil and 1 or n))
-end
-
-local function delete_text(info, params, self)
-  return "DELETE FROM " .. info.quoted .. where_text(info, self, params)
+  return changes_of(self, text.increment, column, check.number("n", n == nil and 1 or n))
 end
 
 --- How many rows were deleted.
 function Builder:delete()
   restricted(self, "delete")
-  return changes_of(self, delete_text)
+  return changes_of(self, text.delete)
 end
 
 return builder
