@@ -3,6 +3,7 @@ local core = require "tusk.core"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
+local report = require "tusk.report"
 local scope = require "tusk.scope"
 
 local lifecycle = {}
@@ -11,7 +12,9 @@ local lifecycle = {}
 ---@field manifest tusk.Plugin
 ---@field needs tusk.Running[]
 ---@field state string "waiting" "ready" "failed" "ended"
----@field changed table queue of those who wait for the next state
+---@field changed table queue of those who wait for the next state of any plugin
+---@field error any what it failed with
+---@field told boolean|nil whether that was reported
 ---@field took number seconds of setup
 
 local function set_state(p, state)
@@ -89,23 +92,43 @@ end
 ---@param order table[] from manifest.order
 ---@param configs table section → values
 function lifecycle.launch(order, configs)
-  for _, p in ipairs(order) do
-    p.state, p.changed = "waiting", core.Queue.new()
-  end
+  local changed = core.Queue.new()
+  for _, p in ipairs(order) do p.state, p.changed = "waiting", changed end
   for _, p in ipairs(order) do
     p.task = core.spawn({ name = "plugin " .. p.manifest.name }, run, p, configs["plugins." .. p.manifest.name] or {})
   end
 end
 
---- Waits until all are set up.
----@param on_ready fun(p: tusk.Running) called for each in order
----@return table|nil failed one whose setup failed, the cause of others' failures if there are several
-function lifecycle.await_ready(order, on_ready)
+-- The one whose setup failed, or nil. A plugin that only lacks a failed one is not the cause.
+local function find_failed(order)
   local failed
   for _, p in ipairs(order) do
-    if wait_until_set_up(p) then on_ready(p)
-    elseif not failed or failed.error.follows then failed = p end
+    if p.state == "failed" and (not failed or failed.error.follows) then failed = p end
   end
+  return failed
+end
+
+-- Tells of those that have become ready; is there one that is not?
+local function news(order, on_ready, told)
+  local waiting = false
+  for _, p in ipairs(order) do
+    if p.state == "ready" and not told[p] then
+      told[p] = true
+      on_ready(p)
+    end
+    waiting = waiting or p.state == "waiting"
+  end
+  return waiting
+end
+
+--- Waits until all are set up, or one has failed.
+---@param on_ready fun(p: tusk.Running) called for each, as they become ready
+---@return table|nil failed the first whose setup failed
+function lifecycle.await_ready(order, on_ready)
+  local told = {}
+  while news(order, on_ready, told) and not find_failed(order) do order[1].changed:park() end
+  local failed = find_failed(order)
+  if failed then failed.told = true end
   return failed
 end
 
@@ -117,16 +140,27 @@ function lifecycle.await_services(order)
   end
 end
 
-local function stop_one(p)
-  if p.state ~= "ready" then return end
+local function run_hook(p)
   local hook = p.manifest.on and p.manifest.on.shutdown
-  if hook then
-    local ok, e = xpcall(hook, errors.at_base, p.context)
-    if not ok then require("tusk.report").unhandled(e) end
+  if not hook then return end
+  local ok, e = xpcall(hook, errors.at_base, p.context)
+  if not ok then report.unhandled(e) end
+end
+
+local function unexpected(p)
+  return p.error ~= nil and not p.told and not errors.is(p.error, "cancelled")
+    and not (type(p.error) == "table" and p.error.follows)
+end
+
+local function stop_one(p)
+  if p.state == "ready" then
+    run_hook(p)
+    p.scope:cancel()
+  elseif p.state == "waiting" then
+    p.task:cancel() -- its setup is cut short
   end
-  p.scope:cancel()
-  while p.state == "ready" do p.changed:park() end
-  if p.error then require("tusk.report").unhandled(p.error) end
+  while p.state == "ready" or p.state == "waiting" do p.changed:park() end
+  if unexpected(p) then report.unhandled(p.error) end
 end
 
 --- Ends plugins, last started first: each one's shutdown hook, its scope, its teardown.
