@@ -1,8 +1,11 @@
 -- @sleep(duration): parks the task for so long.
 local check = require "tusk.check"
-local wait = require "tusk.wait"
+local kernel = require "tusk.kernel"
 
+local c_sleep, cancelled, seconds = kernel.sleep, kernel.cancelled, check.duration
+
+-- One frame and no more: what a parked task keeps on its stack is what it costs.
 ---@param duration number|string
 return function(duration)
-  wait.sleep(check.duration("duration", duration))
+  if c_sleep(seconds("duration", duration)) then cancelled() end
 end

@@ -1,2 +1,8 @@
 -- @yield(): lets every other ready task run; a checkpoint for work that only computes.
-return require("tusk.wait").yield
+local kernel = require "tusk.kernel"
+
+local c_yield, cancelled = kernel.yield, kernel.cancelled
+
+return function()
+  if c_yield() then cancelled() end
+end
