@@ -83,6 +83,7 @@ void file_stream_unref(struct file_stream *s)
         return;
     if (s->fd >= 0)
         close(s->fd);
+    free(s->kept);
     free(s);
 }
 
@@ -216,7 +217,7 @@ static void job_done(uv_work_t *req, int status)
 {
     struct file_job *job = req->data;
     if (job->stream)
-        job->stream->busy = 0;
+        file_stream_done(job);
     if (!job->wait) {
         job_free(job);
         return;

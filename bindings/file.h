@@ -39,6 +39,8 @@ struct file_stream {
     int fd, refs;
     uint8_t busy, regular;
     off_t offset;
+    char *kept; /* owned: what a read brought whose waiter was cancelled, for the next one */
+    size_t kept_len;
     char path[];
 };
 
@@ -93,6 +95,8 @@ int file_wait_ready(struct file_job *job, int fd, short events);
 /* openat2 that fails rather than blocks; -1 when the answer is not in the kernel's cache. */
 int file_open_cached(const char *path, uint64_t flags);
 void file_stream_unref(struct file_stream *s);
+/* The job, a read of a stream, has ended. */
+void file_stream_done(struct file_job *job);
 
 /* Name of the metatable of open files. */
 #define FILE_STREAM "tusk.file.stream"

@@ -121,6 +121,17 @@ static void chunk_run(struct file_job *job)
         job->len = (size_t)n;
 }
 
+void file_stream_done(struct file_job *job)
+{
+    struct file_stream *s = job->stream;
+    s->busy = 0;
+    if (job->wait || s->regular || job->len == 0)
+        return;
+    s->kept = job->data; // a FIFO gives its bytes only once
+    s->kept_len = job->len;
+    job->data = NULL;
+}
+
 /* Task half. */
 
 static int read_push(lua_State *L, struct file_job *job)
@@ -237,6 +248,19 @@ static struct file_stream **stream_box(lua_State *L)
     return luaL_checkudata(L, 1, FILE_STREAM);
 }
 
+static int chunk_kept(lua_State *L, struct file_stream *s, size_t size)
+{
+    size_t n = size < s->kept_len ? size : s->kept_len;
+    lua_pushlstring(L, s->kept, n);
+    s->kept_len -= n;
+    memmove(s->kept, s->kept + n, s->kept_len);
+    if (s->kept_len == 0) {
+        free(s->kept);
+        s->kept = NULL;
+    }
+    return tusk_inline(L, 1);
+}
+
 /* chunk(stream, size) -> string, or nothing at the end */
 int op_chunk(lua_State *L)
 {
@@ -248,6 +272,8 @@ int op_chunk(lua_State *L)
     if (s->busy)
         return tusk_fail(L, "file.busy", "\"%s\" is being read by another task", s->path);
     tusk_checkpoint(L);
+    if (s->kept)
+        return chunk_kept(L, s, size);
     ssize_t n =
         s->regular && size <= FILE_INLINE ? read_cached(s->fd, st->scratch, size, s->offset) : -1;
     if (n >= 0) {

@@ -158,6 +158,24 @@ describe("@file.lines", function()
       assert.equal("two", line)
     end)
 
+    it("loses nothing to a read that is cancelled while it waits", function()
+      local lines = @file.lines(name, { special = true })
+      for i = 1, 20 do
+        local task = @async(function() return lines() end)
+        @file.read("/proc/self/status", { special = true }) -- by now the read waits on a thread
+        task:cancel()
+        say(i .. "\n")
+        @try(function() return task:await() end)
+        local line
+        for _ = 1, 5000 do
+          line = @try(lines)
+          if line then break end
+          @sleep("1ms")
+        end
+        assert.equal(tostring(i), line)
+      end
+    end)
+
     it("refuses a second task while one waits", function()
       local lines = @file.lines(name, { special = true })
       local task = @async(function() return lines() end)
