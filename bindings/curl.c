@@ -29,17 +29,28 @@ static void timer_closed(uv_handle_t *handle)
 
 static CURL *easy_take(struct http *http)
 {
-    return http->spares ? http->spare[--http->spares] : curl_easy_init();
+    if (http->spares)
+        return http->spare[--http->spares];
+    CURL *easy = curl_easy_init();
+    if (easy && easy_prepare(easy, http)) {
+        curl_easy_cleanup(easy);
+        return NULL;
+    }
+    return easy;
 }
 
-static void easy_give(struct http *http, CURL *easy)
+static void easy_give(struct request *r)
 {
-    if (http->spares == SPARE_MAX) {
+    struct http *http = r->http;
+    CURL *easy = r->easy;
+    r->easy = NULL;
+    easy_bind(easy, NULL);
+    if (r->special)
+        curl_easy_reset(easy);
+    if (http->spares == SPARE_MAX || (r->special && easy_prepare(easy, http)))
         curl_easy_cleanup(easy);
-        return;
-    }
-    curl_easy_reset(easy);
-    http->spare[http->spares++] = easy;
+    else
+        http->spare[http->spares++] = easy;
 }
 
 /* ---- the end of a request ---- */
@@ -50,8 +61,7 @@ static void request_unlink(struct request *r)
     struct http *http = r->http;
     assert(!http->inside);
     curl_multi_remove_handle(http->multi, r->easy);
-    easy_give(http, r->easy);
-    r->easy = NULL;
+    easy_give(r);
     if (r->prev)
         r->prev->next = r->next;
     else
@@ -60,24 +70,24 @@ static void request_unlink(struct request *r)
         r->next->prev = r->prev;
 }
 
+/* Whether bytes of it may have left. Until it has started, libcurl tells of the handle's last one.
+ */
 static int bytes_left(struct request *r)
 {
     long size = 0;
-    curl_easy_getinfo(r->easy, CURLINFO_REQUEST_SIZE, &size);
+    if (r->started)
+        curl_easy_getinfo(r->easy, CURLINFO_REQUEST_SIZE, &size);
     return size > 0;
 }
 
 static void request_done(struct request *r, CURLcode code)
 {
-    curl_off_t connect = 0;
     r->code = code;
     r->sent = (uint8_t)bytes_left(r);
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->status);
     curl_easy_getinfo(r->easy, CURLINFO_HTTP_VERSION, &r->version);
     curl_easy_getinfo(r->easy, CURLINFO_TOTAL_TIME, &r->elapsed);
     curl_easy_getinfo(r->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &r->expected);
-    curl_easy_getinfo(r->easy, CURLINFO_PRETRANSFER_TIME_T, &connect);
-    r->connected = connect > 0;
     if (!r->os_error)
         curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &r->os_error);
     request_unlink(r);
@@ -220,8 +230,7 @@ static int request_start(lua_State *L, struct request *r)
     if (!r->easy)
         return -1;
     if (request_configure(L, r) || curl_multi_add_handle(http->multi, r->easy)) {
-        easy_give(http, r->easy);
-        r->easy = NULL;
+        easy_give(r);
         return -1;
     }
     r->next = http->active;

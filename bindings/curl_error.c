@@ -42,7 +42,7 @@ static void push_limit(lua_State *L, struct request *r)
 
 static void push_timeout(lua_State *L, struct request *r)
 {
-    if (!r->connected && r->elapsed < r->after - 0.001) {
+    if (!r->started && r->elapsed < r->after - 0.001) {
         int resolving = !strncmp(r->detail, "Resolving", 9); // how libcurl tells them apart
         tusk_error(L, resolving ? "http.dns" : "http.connect",
                    "cannot connect to %s: no connection within %f s (ETIMEDOUT)", r->peer,

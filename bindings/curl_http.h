@@ -57,13 +57,13 @@ struct request {
     curl_off_t expected; /* Content-Length, or -1 */
     CURLcode code;
     uint8_t idempotent;
-    uint8_t started; /* handed to a connection at least once */
-    uint8_t sent;    /* bytes of it may have left */
-    uint8_t connected;
+    uint8_t started;   /* given to a connection that was made */
+    uint8_t sent;      /* bytes of it may have left */
     uint8_t head_done; /* the final answer's header block is complete */
     uint8_t too_large, head_too_large, no_memory, repeated;
     uint8_t abandoned; /* cancelled after bytes had left */
     uint8_t unwatched; /* its socket could not be watched */
+    uint8_t special;   /* it has credentials or TLS settings, which the next must not see */
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -87,9 +87,14 @@ int socket_close(void *ud, curl_socket_t fd);
 
 /* curl_request.c */
 
+/* Sets what every request has in common. 0, or -1: out of memory. */
+int easy_prepare(CURL *easy, struct http *http);
+/* Points e at r, as a plain GET without a body; with NULL at nothing. */
+void easy_bind(CURL *easy, struct request *r);
 /* Reads the table at stack index 1 into r. May raise. */
 void request_read(lua_State *L, struct request *r);
-/* Sets every option of r->easy for the table at index 1. 0, or -1: out of memory. Never raises. */
+/* Sets what is r's own, from the table at index 1, on a prepared r->easy. 0, or -1: out of memory.
+ * Never raises. */
 int request_configure(lua_State *L, struct request *r);
 /* Frees the memory a request holds outside Lua. */
 void request_free(struct request *r);

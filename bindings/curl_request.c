@@ -185,39 +185,43 @@ static int before_send(void *ud, char *ip, char *local_ip, int port, int local_p
 
 /* ---- libcurl's options ---- */
 
-static int set(CURL *easy, CURLoption option, const char *value)
+/* What every request has in common; set once, for it is most of the work. */
+int easy_prepare(CURL *e, struct http *http)
 {
-    return value ? (int)curl_easy_setopt(easy, option, value) : 0;
-}
-
-static void set_callbacks(struct request *r)
-{
-    CURL *e = r->easy;
-    curl_easy_setopt(e, CURLOPT_PRIVATE, r);
-    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->detail);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, head_line);
-    curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, body_part);
-    curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
     curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, socket_open);
-    curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);
     curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, socket_close);
-    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, r->http);
+    curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, http);
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, before_send);
-    curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
-}
-
-static int set_safety(CURL *e)
-{
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); // giving up does not wait for a name lookup
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    return (int)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") |
-           (int)curl_easy_setopt(e, CURLOPT_PROXY, "") |
-           (int)curl_easy_setopt(e, CURLOPT_NOPROXY, "*") |
-           (int)curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+    int failed = (int)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") |
+                 (int)curl_easy_setopt(e, CURLOPT_PROXY, "") |
+                 (int)curl_easy_setopt(e, CURLOPT_NOPROXY, "*") |
+                 (int)curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+    return failed ? -1 : 0;
+}
+
+static int set(CURL *easy, CURLoption option, const char *value)
+{
+    return value ? (int)curl_easy_setopt(easy, option, value) : 0;
+}
+
+void easy_bind(CURL *e, struct request *r)
+{
+    curl_easy_setopt(e, CURLOPT_PRIVATE, r);
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r ? r->detail : NULL);
+    curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
+    curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);
+    curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
+    curl_easy_setopt(e, CURLOPT_HTTPHEADER, r ? r->headers : NULL);
+    curl_easy_setopt(e, CURLOPT_POSTFIELDS, NULL);
+    curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 }
 
 static long milliseconds(double seconds)
@@ -232,50 +236,57 @@ static void set_timeouts(lua_State *L, struct request *r)
     curl_easy_setopt(r->easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(r->connect_timeout));
 }
 
-static int set_method(lua_State *L, CURL *e)
+static void set_body(lua_State *L, CURL *e)
 {
-    const char *method = text_field(L, "method"), *body = text_field(L, "body");
-    if (!strcmp(method, "HEAD"))
-        return (int)curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
-    if (body) {
-        lua_getfield(L, 1, "body");
-        curl_off_t length = (curl_off_t)lua_objlen(L, -1);
-        lua_pop(L, 1);
+    lua_getfield(L, 1, "body");
+    if (lua_type(L, -1) == LUA_TSTRING) {
         curl_easy_setopt(e, CURLOPT_POST, 1L);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, length);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDS, body);
-    } else {
-        curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)lua_objlen(L, -1));
+        curl_easy_setopt(e, CURLOPT_POSTFIELDS, lua_tostring(L, -1)); // the table keeps it
     }
-    return set(e, CURLOPT_CUSTOMREQUEST, method);
+    lua_pop(L, 1);
 }
 
-static int set_credentials(lua_State *L, CURL *e)
+static int set_method(lua_State *L, CURL *e)
+{
+    const char *method = text_field(L, "method");
+    if (!strcmp(method, "HEAD"))
+        curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+    else
+        set_body(L, e);
+    return (int)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
+}
+
+static int set_credentials(lua_State *L, struct request *r)
 {
     const char *user = text_field(L, "user");
     if (!user)
         return 0;
-    curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-    return set(e, CURLOPT_USERNAME, user) | set(e, CURLOPT_PASSWORD, text_field(L, "password"));
+    r->special = 1;
+    curl_easy_setopt(r->easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+    return set(r->easy, CURLOPT_USERNAME, user) |
+           set(r->easy, CURLOPT_PASSWORD, text_field(L, "password"));
 }
 
-static int set_tls(lua_State *L, CURL *e)
+static int set_tls(lua_State *L, struct request *r)
 {
-    long verify = !flag_field(L, "insecure");
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, verify);
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
-    return set(e, CURLOPT_CAINFO, text_field(L, "ca")) |
-           set(e, CURLOPT_SSLCERT, text_field(L, "cert")) |
-           set(e, CURLOPT_SSLKEY, text_field(L, "key"));
+    const char *ca = text_field(L, "ca"), *cert = text_field(L, "cert"),
+               *key = text_field(L, "key");
+    int insecure = flag_field(L, "insecure");
+    if (!ca && !cert && !key && !insecure)
+        return 0;
+    r->special = 1;
+    curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYPEER, insecure ? 0L : 1L);
+    curl_easy_setopt(r->easy, CURLOPT_SSL_VERIFYHOST, insecure ? 0L : 2L);
+    return set(r->easy, CURLOPT_CAINFO, ca) | set(r->easy, CURLOPT_SSLCERT, cert) |
+           set(r->easy, CURLOPT_SSLKEY, key);
 }
 
 int request_configure(lua_State *L, struct request *r)
 {
-    CURL *e = r->easy;
-    set_callbacks(r);
+    easy_bind(r->easy, r);
     set_timeouts(L, r);
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers);
-    int failed = set_safety(e) | set(e, CURLOPT_URL, text_field(L, "url")) | set_method(L, e) |
-                 set_credentials(L, e) | set_tls(L, e);
+    int failed = set(r->easy, CURLOPT_URL, text_field(L, "url")) | set_method(L, r->easy) |
+                 set_credentials(L, r) | set_tls(L, r);
     return failed ? -1 : 0;
 }
