@@ -1,0 +1,73 @@
+-- Many tasks and many calls: what is used is given back.
+local kernel = require "tusk.kernel"
+local temp = require "spec.support.temp"
+
+local function memory()
+  collectgarbage()
+  collectgarbage()
+  return collectgarbage("count")
+end
+
+-- Tasks are recycled with their stacks: the first rounds pay for those, later ones must not grow.
+local function grows(round)
+  for _ = 1, 4 do round() end
+  local before = memory()
+  round()
+  round()
+  return memory() - before
+end
+
+describe("a host under load", function()
+  it("parks ten thousand tasks and ends them all", function()
+    local growth = grows(function()
+      local ended = 0
+      @scope(function(s)
+        for _ = 1, 10000 do
+          s:spawn(function()
+            local ok = pcall(@sleep, "1h")
+            if not ok then ended = ended + 1 end
+            error(@sleep(0), 0)
+          end)
+        end
+        assert.is_true(#kernel.tasks() >= 10000)
+        s:cancel()
+      end)
+      assert.equal(10000, ended)
+    end)
+    assert.is_true(growth < 200, "grew by " .. growth .. " KB")
+  end)
+
+  it("answers more than a hundred thousand calls in a row", function()
+    temp.dir(function(dir)
+      local db = @db.open(dir .. "/rows.db")
+      db.exec "create table t (id integer primary key, v text)"
+      db.t.insert_many { { id = 1, v = "one" }, { id = 2, v = "two" } }
+      local path = temp.write(dir .. "/file", "text")
+      local growth = grows(function()
+        for i = 1, 3500 do
+          assert(db.t.find(i % 2 + 1))
+          assert(@file.read(path) == "text")
+          @cache.set("key", i)
+          assert(@cache.get("key") == i)
+          @yield()
+        end
+      end)
+      db.close()
+      assert.is_true(growth < 200, "grew by " .. growth .. " KB")
+    end)
+  end)
+
+  it("gives timers back in the order of their time", function()
+    local out = {}
+    @scope(function(s)
+      for i = 1, 200 do
+        s:spawn(function()
+          @sleep((i * 37 % 200) / 10000)
+          out[#out + 1] = i * 37 % 200
+        end)
+      end
+    end)
+    for i = 2, #out do assert.is_true(out[i - 1] <= out[i]) end
+    assert.equal(200, #out)
+  end)
+end)
