@@ -34,7 +34,8 @@ describe("a host under load", function()
       end)
       assert.equal(10000, ended)
     end)
-    assert.is_true(growth < 200, "grew by " .. growth .. " KB")
+    -- 20 000 tasks more; one that is not given back costs over 600 bytes, 12 MB together
+    assert.is_true(growth < 1500, "grew by " .. growth .. " KB")
   end)
 
   it("answers more than a hundred thousand calls in a row", function()
