@@ -139,6 +139,27 @@ describe("@http", function()
     assert.equal("GET", request.method)
   end)
 
+  it("sends nothing of the request before", function()
+    local last
+    raw_server.saying(OK, function(server)
+      @http.post(server.url, { basic = "u:p", body = "x", headers = { ["X-A"] = "1" } })
+      @http.send { method = "REPORT", url = server.url }
+      @http.get(server.url)
+      last = server.requests[3]
+    end)
+    assert.equal("GET", last.method)
+    assert.equal("", last.body)
+    for _, name in ipairs { "authorization", "x-a", "content-length", "content-type" } do
+      assert.is_nil(last.header(name))
+    end
+    raw_server.with(function(connection, request)
+      connection:write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" .. (request.method == "HEAD" and "" or "hello"))
+    end, function(server)
+      @http.head(server.url)
+      assert.equal("hello", @http.get(server.url):text())
+    end)
+  end)
+
   it("serves tasks that interleave", function()
     raw_server.with(function(connection, request)
       connection:write(raw_server.response(200, {}, request.target))

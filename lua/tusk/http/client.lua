@@ -44,7 +44,7 @@ function meta.__index(self, key)
 end
 
 --- A client: get, post, … with dots, like @http itself.
----@param opts table|nil { base, headers, timeout, connect_timeout, max_body, redirects, bearer, basic, tls, max_connections }
+---@param opts table|nil see docs/operators/http.md
 function client.new(opts)
   local defaults = {}
   for name, value in pairs(check.opt_table("options", opts) or {}) do defaults[name] = value end

@@ -39,7 +39,8 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field tls table
 ---@field idempotent boolean
 
-local known = { get = "GET", post = "POST", put = "PUT", patch = "PATCH", delete = "DELETE", head = "HEAD", options = "OPTIONS" }
+local known = {} -- as verbs are called
+for _, verb in ipairs { "get", "post", "put", "patch", "delete", "head", "options" } do known[verb] = verb:upper() end
 
 local function method_of(method)
   if known[method] then return known[method] end
@@ -81,7 +82,8 @@ local function user_and_password(basic)
     return user, password
   end
   check.table("basic", basic)
-  local user, password = check.string("basic[1]", headers.reveal(basic[1])), check.string("basic[2]", headers.reveal(basic[2]))
+  local user = check.string("basic[1]", headers.reveal(basic[1]))
+  local password = check.string("basic[2]", headers.reveal(basic[2]))
   if user:find(":", 1, true) then check.fail("basic: a user's name cannot contain a colon", { argument = "basic" }) end
   return user, password
 end

@@ -44,7 +44,7 @@ end
 local CACHED = 256
 local cache, cached = {}, 0 -- programs ask the same places again and again
 
---- Takes a URL apart; raises kind `argument` if it is none, or not http(s). What it returns is shared: leave it as it is.
+--- Takes a URL apart; raises kind `argument` if it is none, or not http(s). The result is shared: leave it as it is.
 ---@param text string
 ---@return tusk.http.Url
 function url.parse(text)
