@@ -327,9 +327,58 @@ database.each_kind(function(kind, with)
 end)
 
 database.each_kind(function(kind, with)
-  describe("a forgotten or closed database in " .. kind, function()
-    it("is not closed under a transaction of its own task", with(function(db)
-      db.transaction(function() assert.equal("argument", failure(db.close).kind) end)
+  describe("closing a database in " .. kind, function()
+    it("is refused inside a transaction on it", with(function(db)
+      db.transaction(function()
+        assert.equal("argument", failure(db.close).kind)
+        assert.equal("argument", failure(function() @async(function() db.close() end):await() end).kind)
+      end)
+    end))
+
+    it("waits for another task's transaction", with(function(db)
+      local inside, go = database.gate(), database.gate()
+      local other = @async(function()
+        db.transaction(function(tx)
+          inside.open()
+          go.wait()
+          tx.users.insert { name = "ann" }
+        end)
+        return "committed"
+      end)
+      inside.wait()
+      local closing = @async(db.close)
+      go.open()
+      assert.equal("committed", other:await())
+      closing:await()
+      assert.equal("closed", failure(db.users.count).kind)
+    end))
+  end)
+
+  describe("transfers between accounts in " .. kind, function()
+    local ROUNDS = tonumber(os.getenv("N")) or 40
+
+    local function transfer(db, from, to, seed)
+      db.transaction(function(tx)
+        tx.exec("update users set age = age - 1 where id = ?", from)
+        if seed % 3 == 0 then @sleep(0.0005) end
+        if seed % 5 == 0 then tx.transaction(function(inner) inner.table("users"):where("id", to):increment("age") end)
+        else tx.users.update(to, { age = tx.users.find(to).age + 1 }) end
+        if seed % 7 == 0 then error("undo") end
+      end)
+    end
+
+    it("keep the sum, whatever is cancelled or fails", with(function(db)
+      local rows = {}
+      for i = 1, 8 do rows[i] = { name = "n" .. i, age = 100 } end
+      db.users.insert_many(rows)
+      @map({ 1, 2, 3, 4, 5, 6 }, function(k)
+        for i = 1, ROUNDS do
+          local seed = k * 31 + i * 17
+          @try(@timeout, 0.0003 + (seed % 11) * 0.0004, @(transfer(db, seed % 8 + 1, (seed + k) % 8 + 1, seed)))
+          assert.equal(800, db.value("select sum(age) from users"))
+        end
+      end)
+      assert.equal(800, db.value("select sum(age) from users"))
     end))
   end)
 end)

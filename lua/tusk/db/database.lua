@@ -126,7 +126,7 @@ end
 function makers.close(via)
   return function()
     if via.database ~= via then check.fail("a transaction ends by returning, not by close") end
-    if via.raw and next(via.open) then check.fail("a transaction is open on the database") end
+    if transaction.is_inside(via) then check.fail("close: a transaction is open on the database here") end
     settle(raw.close(via:handle()))
   end
 end

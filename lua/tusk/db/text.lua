@@ -15,7 +15,12 @@ function text.value(column, value)
   end
 end
 
+local PARAMETERS = 7000 -- of one call
+
 local function put(params, value)
+  if params.n >= PARAMETERS then
+    check.fail(("more than %d values in one statement; take them in portions"):format(PARAMETERS))
+  end
   params.n = params.n + 1
   params[params.n] = value
   return "?"

@@ -40,13 +40,17 @@ end
 function transaction.handle(database)
   local mine = core.local_get(database)
   if mine then return mine:handle() end
+  if not transaction.is_inside(database) then return database.raw end
+  database.outside = database.outside or raw.outside(database.raw)
+  return database.outside
+end
+
+--- Does the running task, or one that it descends from, have a transaction open on the database?
+function transaction.is_inside(database)
   for tx in pairs(database.open) do
-    if within(tx.owner) then
-      database.outside = database.outside or raw.outside(database.raw)
-      return database.outside
-    end
+    if within(tx.owner) then return true end
   end
-  return database.raw
+  return false
 end
 
 local function new(database, handle)
