@@ -24,18 +24,22 @@ local KEYS = { "name", "version", "description", "requires", "config", "setup", 
   "teardown" }
 local FUNCTIONS = { "setup", "teardown", "check" }
 local TABLES = { "requires", "config", "operators", "services", "on" }
+local STRINGS = { "version", "description" }
 
 local function fail(message, fields)
   errors.raise("plugin", message, fields)
 end
 
-local function check_types(p, file)
-  for _, key in ipairs(FUNCTIONS) do
-    if p[key] ~= nil and type(p[key]) ~= "function" then fail(("%s: %s must be a function"):format(file, key)) end
+local function is_list_of_strings(list)
+  local n = 0
+  for _, v in pairs(list) do
+    if type(v) ~= "string" then return false end
+    n = n + 1
   end
-  for _, key in ipairs(TABLES) do
-    if p[key] ~= nil and type(p[key]) ~= "table" then fail(("%s: %s must be a table"):format(file, key)) end
-  end
+  return n == #list
+end
+
+local function check_functions(p, file)
   for name, fn in pairs(p.services or {}) do
     if type(fn) ~= "function" then fail(("%s: service %q must be a function"):format(file, tostring(name))) end
   end
@@ -43,6 +47,16 @@ local function check_types(p, file)
     if event ~= "shutdown" then fail(("%s: on: there is no event %q; there is: shutdown"):format(file, tostring(event))) end
     if type(fn) ~= "function" then fail(("%s: on.%s must be a function"):format(file, event)) end
   end
+end
+
+local function check_types(p, file)
+  for kind, keys in pairs { ["function"] = FUNCTIONS, table = TABLES, string = STRINGS } do
+    for _, key in ipairs(keys) do
+      if p[key] ~= nil and type(p[key]) ~= kind then fail(("%s: %s must be a %s"):format(file, key, kind)) end
+    end
+  end
+  if not is_list_of_strings(p.requires or {}) then fail(file .. ": requires must be a list of strings") end
+  check_functions(p, file)
 end
 
 local function check_keys(p, file)
@@ -56,10 +70,16 @@ local function check_keys(p, file)
   end
 end
 
+-- A name as Lua has them, and not one of its keywords.
+local function is_name(name)
+  return type(name) == "string" and name:match("^[%a_][%w_]*$") and load("local " .. name) ~= nil
+end
+
 local function check_operators(p, file)
-  for name in pairs(p.operators or {}) do
-    if type(name) ~= "string" or not name:match("^[%a_][%w_]*$") then
-      fail(("%s: %q is no name for an operator"):format(file, tostring(name)))
+  for name, value in pairs(p.operators or {}) do
+    if not is_name(name) then fail(("%s: %q is no name for an operator"):format(file, tostring(name))) end
+    if type(value) ~= "table" and type(value) ~= "function" then
+      fail(("%s: @%s must be a table or a function, not a %s"):format(file, name, type(value)))
     end
     if operators.is_core(name) then fail(("%s: @%s is the host's own and cannot be replaced"):format(file, name)) end
   end
@@ -112,11 +132,14 @@ local function providers_of(plugins)
   return by
 end
 
-local function missing(p, need, by)
+local function missing(path, need, by)
+  local p, chain = path[#path], {}
+  for i, q in ipairs(path) do chain[i] = q.manifest.name end
+  chain[#chain + 1] = need
   local names = schema.names_of(by)
   local hint, near = check.hint(need, names)
   fail(("%s requires %s, which no plugin provides%s"):format(p.manifest.name, need, hint),
-    { suggestion = near, help = { p.file .. ": requires = { \"" .. need .. "\" }", "there is: " .. table.concat(names, ", ") } })
+    { suggestion = near, help = { table.concat(chain, " → "), "there is: " .. table.concat(names, ", ") } })
 end
 
 local function circle(path, p)
@@ -139,7 +162,7 @@ local function visit_needs(p, by, path, done, order)
       visit(other, by, path, done, order)
       p.needs[#p.needs + 1] = other
     elseif not (need:sub(1, 1) == "@" and operators.is_core(need:sub(2))) then
-      missing(p, need, by)
+      missing(path, need, by)
     end
   end
 end

@@ -72,26 +72,6 @@ local function one_of(choices, v)
   return false, table.concat(texts, ", ")
 end
 
---- Is the schema itself well made? A list of what is wrong with it, empty if nothing.
----@param where string for the messages
-function schema.problems(fields, where)
-  local out = {}
-  if type(fields) ~= "table" then return { where .. ": config must be a table of fields" } end
-  for name, field in pairs(fields) do
-    local at = ("%s: config field %q"):format(where, tostring(name))
-    if type(field) ~= "table" then out[#out + 1] = at .. " must be a table like { type = \"string\" }"
-    elseif not TYPES[field.type] then
-      out[#out + 1] = at .. ": unknown type " .. tostring(field.type) .. check.hint(tostring(field.type), TYPE_NAMES)
-    else
-      for key in pairs(field) do
-        local known = check.nearest(tostring(key), FIELD_KEYS)
-        if known ~= key then out[#out + 1] = at .. ": unknown key " .. tostring(key) .. check.hint(tostring(key), FIELD_KEYS) end
-      end
-    end
-  end
-  return out
-end
-
 local function read_field(field, given)
   local v = given.value
   if given.text then v = from_text(field.type, v) end
@@ -106,9 +86,43 @@ end
 
 local function names_of(fields)
   local names = {}
-  for name in pairs(fields) do names[#names + 1] = name end
+  for name in pairs(fields) do names[#names + 1] = tostring(name) end
   table.sort(names)
   return names
+end
+
+local function unknown_keys(field, at, out)
+  for _, key in ipairs(names_of(field)) do
+    if check.nearest(key, FIELD_KEYS) ~= key then
+      out[#out + 1] = at .. ": unknown key " .. key .. check.hint(key, FIELD_KEYS)
+    end
+  end
+end
+
+local function field_problems(name, field, at, out)
+  if type(name) ~= "string" then out[#out + 1] = at .. ": its name must be a string"
+  elseif type(field) ~= "table" then out[#out + 1] = at .. " must be a table like { type = \"string\" }"
+  elseif not TYPES[field.type] then
+    local given = tostring(field.type)
+    out[#out + 1] = at .. ": unknown type " .. given .. check.hint(given, TYPE_NAMES)
+  elseif field.choices ~= nil and not is_list(field.choices) then out[#out + 1] = at .. ": choices must be a list"
+  else
+    unknown_keys(field, at, out)
+    local _, why
+    if field.default ~= nil then _, why = read_field(field, { value = field.default }) end
+    if why then out[#out + 1] = at .. ": default: " .. why end
+  end
+end
+
+--- Is the schema itself well made? A list of what is wrong with it, empty if nothing.
+---@param where string for the messages
+function schema.problems(fields, where)
+  local out = {}
+  for name, field in pairs(fields) do
+    field_problems(name, field, ("%s: config field %q"):format(where, tostring(name)), out)
+  end
+  table.sort(out)
+  return out
 end
 
 --- Reads one section by its fields.
