@@ -259,4 +259,73 @@ describe("a database in a file", function()
       db.close()
     end)
   end)
+
+  it("keeps what was committed, and nothing else, when its process is killed", function()
+    temp.dir(function(dir)
+      local path = dir .. "/a.db"
+      local program = temp.write(dir .. "/writer.lua", ([[
+        local db = @db.open(%q)
+        for i = 1, 1000 do
+          db.transaction(function(tx)
+            tx.t.insert { pair = i }
+            tx.t.insert { pair = i }
+          end)
+          io.write(i, "\n")
+          io.flush()
+        end
+      ]]):format(path))
+      local told = 0
+      local first = @db.open(path)
+      first.exec("create table t (id integer primary key, pair integer)")
+      first.close()
+      for _ = 1, 3 do
+        local pipe = io.popen("exec " .. tusk .. " run " .. program .. " & p=$!; sleep 0.15; kill -9 $p; wait $p 2>/dev/null")
+        for _ in pipe:lines() do told = told + 1 end
+        pipe:close()
+        local db = @db.open(path)
+        assert.equal("ok", db.value("pragma integrity_check"))
+        assert.is_nil(db.one("select pair from t group by pair having count(*) % 2 = 1"))
+        assert.is_true(db.t.count() >= 2 * told)
+        db.close()
+      end
+    end)
+  end)
+
+  it("names a page that is damaged, and goes on with the others", function()
+    temp.dir(function(dir)
+      local path = dir .. "/a.db"
+      local db = @db.open(path)
+      db.exec("create table good (n integer); create table bad (s text); insert into good values (1)")
+      for _ = 1, 50 do db.exec("insert into bad values (?)", ("x"):rep(3000)) end
+      local root = db.value("select rootpage from sqlite_schema where name = 'bad'")
+      db.close()
+      local file = assert(io.open(path, "r+b"))
+      file:seek("set", (root - 1) * 4096)
+      file:write(("\255"):rep(4096))
+      file:close()
+      db = @db.open(path)
+      assert.equal("db.corrupt", failure(function() return db.bad.count() end).kind)
+      assert.equal("db.corrupt", failure(db.exec, "insert into bad values ('y')").kind)
+      assert.equal(1, db.good.find(1).n)
+      db.close()
+    end)
+  end)
+end)
+
+describe("a statement where the task cannot be suspended", function()
+  it("fails before it is run, also when its answer would be at hand", function()
+    database.with("file", function(db)
+      db.exec("create table t (id integer primary key)")
+      db.t.insert {}
+      db.t.find(1)
+      assert.equal(1, db.value("select id from t where id = 1"))
+      local ok, e = pcall(table.sort, { 1, 2, 3 }, function(a, b)
+        db.value("select id from t where id = 1")
+        return a < b
+      end)
+      assert.is_false(ok)
+      assert.matches("sort", tostring(e))
+      assert.equal(1, db.t.count())
+    end)
+  end)
 end)
