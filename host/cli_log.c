@@ -1,4 +1,6 @@
 /* cli_log.c: the binary's log: a bounded buffer that a thread of its own writes to stderr. */
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -31,12 +33,25 @@ static void put(const char *bytes, size_t n)
     log_.used += n;
 }
 
+/* Signals, and a descriptor that somebody has made non-blocking, are no reason to lose a line. */
+static ssize_t write_patiently(const char *bytes, size_t n)
+{
+    struct pollfd poll_fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    for (;;) {
+        ssize_t written = write(STDERR_FILENO, bytes, n);
+        if (written >= 0 || (errno != EINTR && errno != EAGAIN))
+            return written;
+        if (errno == EAGAIN)
+            poll(&poll_fd, 1, -1);
+    }
+}
+
 static void write_some(void)
 { // holds the mutex, not while it writes: nobody else moves head
     size_t n = CAPACITY - log_.head < log_.used ? CAPACITY - log_.head : log_.used;
     log_.writing = 1;
     pthread_mutex_unlock(&log_.mutex);
-    ssize_t written = write(STDERR_FILENO, log_.buffer + log_.head, n);
+    ssize_t written = write_patiently(log_.buffer + log_.head, n);
     pthread_mutex_lock(&log_.mutex);
     log_.writing = 0;
     if (written < 0)
@@ -102,6 +117,7 @@ void cli_log_close(void)
     while (log_.running && log_.used && !rc)
         rc = pthread_cond_timedwait(&log_.emptied, &log_.mutex, &until);
     int join = log_.running && !log_.used;
+    log_.running = 0;
     pthread_mutex_unlock(&log_.mutex);
     if (join)
         pthread_join(log_.thread, NULL);

@@ -9,7 +9,8 @@
 #include "modules.h"
 
 #define SLICE_NS     2000000u /* resumes between two polls */
-#define CLOSE_TURNS  10000    /* a close waits for this many turns of the loop at most */
+#define CLOSE_NS     5000000000u /* how long a close lets tasks go on */
+#define CLOSE_TURNS  10000       /* and the loop, for what is in flight: turns */
 
 /* ---- memory ---- */
 
@@ -93,6 +94,12 @@ void host_register(lua_State *L, struct tusk *h, const luaL_Reg *functions)
     }
 }
 
+uint64_t host_due(struct tusk *h, double seconds)
+{
+    h->now = uv_hrtime();
+    return seconds < 1e9 ? h->now + (uint64_t)(seconds * 1e9) : UINT64_MAX;
+}
+
 /* While a binding may wake somebody from its thread, the loop must not find itself idle. */
 void host_reference_async(struct tusk *h, int delta)
 {
@@ -159,8 +166,11 @@ static int idle(struct tusk *h)
     return !h->ready_head && !h->heap_count && !h->before_poll;
 }
 
-/* One turn: resume what is ready, poll, fire timers. Blocks in the poll if `wait` and nothing is ready. */
-static void turn(struct tusk *h, int wait)
+/*
+ * One turn: resume what is ready, poll, fire timers. Blocks in the poll if `wait` and nothing is ready.
+ * -1: nothing can ever wake any task again.
+ */
+static int turn(struct tusk *h, int wait)
 {
     h->now = uv_hrtime();
     stop_if_asked(h);
@@ -168,14 +178,16 @@ static void turn(struct tusk *h, int wait)
     collect_if_stressed(h);
     run_before_poll(h);
     if (!h->live)
-        return;
+        return 0;
     h->now = uv_hrtime();
     timer_arm(h);
     int more = uv_run(&h->loop, wait && !h->ready_head ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     h->now = uv_hrtime();
     timer_fire(h);
-    if (!more && wait && idle(h))
-        call_back(h, CALL_DEADLOCK);
+    if (more || !wait || h->closing || !idle(h))
+        return 0;
+    call_back(h, CALL_DEADLOCK);
+    return idle(h) ? -1 : 0;
 }
 
 static void on_async(uv_async_t *async)
@@ -183,28 +195,42 @@ static void on_async(uv_async_t *async)
     wait_take_posted(async->data);
 }
 
-static void block_sigpipe(sigset_t *old)
+/* Writing to what nobody reads must be an error, not the end of the process. -> whether one was pending */
+static int block_sigpipe(sigset_t *old)
 {
-    sigset_t set;
+    sigset_t set, pending;
     sigemptyset(&set);
     sigaddset(&set, SIGPIPE);
+    sigpending(&pending);
     pthread_sigmask(SIG_BLOCK, &set, old);
+    return sigismember(&pending, SIGPIPE);
+}
+
+static void unblock_sigpipe(const sigset_t *old, int was_pending)
+{
+    sigset_t set;
+    struct timespec now = {0};
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    if (!was_pending && !sigismember(old, SIGPIPE))
+        sigtimedwait(&set, NULL, &now); // takes away what the turns have raised
+    pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
 tusk_rc tusk_run(tusk_host *h)
 {
     sigset_t mask;
-    block_sigpipe(&mask);
-    while (h->live || h->ready_head)
-        turn(h, 1);
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
-    return TUSK_OK;
+    int pending = block_sigpipe(&mask), stuck = 0;
+    while (!stuck && (h->live || h->ready_head))
+        stuck = turn(h, 1);
+    unblock_sigpipe(&mask, pending);
+    return stuck ? TUSK_E_STATE : TUSK_OK;
 }
 
 tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
 {
     sigset_t mask;
-    block_sigpipe(&mask);
+    int pending = block_sigpipe(&mask);
     timer_arm(h);
     uv_run(&h->loop, UV_RUN_NOWAIT);
     h->now = uv_hrtime();
@@ -215,7 +241,7 @@ tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
     collect_if_stressed(h);
     run_before_poll(h);
     uv_run(&h->loop, UV_RUN_NOWAIT);
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    unblock_sigpipe(&mask, pending);
     return h->ready_head ? TUSK_STEP_MORE : h->live ? TUSK_STEP_WAITING : TUSK_STEP_IDLE;
 }
 
@@ -307,6 +333,7 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
     h->posted_tail = &h->posted;
     h->before_poll_tail = &h->before_poll;
     h->root.on_error = ON_ERROR_LOG;
+    h->root.is_task = 1; // in so far as it is no explicit one
     h->now = uv_hrtime();
     if (uv_mutex_init(&h->post_mutex))
         goto fail_mutex;
@@ -335,14 +362,21 @@ fail_mutex:
     return TUSK_E_NOMEM;
 }
 
+/* Cancels all tasks and lets them end; those that have not in time are left where they are. */
+static void end_tasks(struct tusk *h)
+{
+    h->closing = 1;
+    h->close_by = uv_hrtime() + CLOSE_NS;
+    scope_cancel(h, &h->root, CANCEL_SHUTDOWN);
+    while (h->live && uv_hrtime() < h->close_by && (!idle(h) || h->waits))
+        turn(h, 1);
+}
+
 void tusk_close(tusk_host *h)
 {
     if (!h)
         return;
-    h->closing = 1;
-    scope_cancel(h, &h->root, CANCEL_SHUTDOWN);
-    for (int i = 0; i < CLOSE_TURNS && h->live; i++)
-        turn(h, h->waits || h->heap_count);
+    end_tasks(h);
     while (h->at_close) {
         struct tusk_hook *k = h->at_close;
         h->at_close = k->next;
@@ -350,6 +384,7 @@ void tusk_close(tusk_host *h)
     }
     run_before_poll(h);
     close_loop(h);
+    h->closing = 2;
     close_lua(h);
     uv_loop_close(&h->loop);
     uv_mutex_destroy(&h->post_mutex);

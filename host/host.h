@@ -69,6 +69,7 @@ struct task { /* from slabs, paired with its coroutine for life and recycled wit
     uint8_t state, held; /* held: its failure waits for an await */
     uint8_t body_first;  /* its body failed before any of its children did */
     uint8_t ok;
+    uint8_t strays; /* coroutines of the user may have left scopes open in it */
 };
 
 struct explicit_scope { /* userdata: a scope opened inside a task */
@@ -76,6 +77,7 @@ struct explicit_scope { /* userdata: a scope opened inside a task */
     struct timer timer;
     uint32_t magic;
     uint64_t deadline;
+    lua_State *co; /* the user's coroutine that opened it; NULL: the task itself */
 };
 
 struct heap_entry {
@@ -97,6 +99,7 @@ enum callback {
     CALL_XPCALL,    /* Lua's own xpcall */
     CALL_NAMED,     /* (held, options, fn, ...) -> task */
     TASK_META,      /* the metatable of handles */
+    COROUTINES,     /* coroutine -> what is special about resuming it: see coroutine.lua */
     CALL_COUNT
 };
 
@@ -130,7 +133,8 @@ struct tusk {
     uv_mutex_t post_mutex;
     struct tusk_wait *posted, **posted_tail;
     atomic_int stop; /* a shutdown was asked for */
-    int stopping, closing;
+    int stopping, closing; /* closing: 1 tasks are ended, 2 Lua goes */
+    uint64_t close_by;     /* a close waits no longer; 0: for ever */
     char message[256];
 };
 
@@ -146,7 +150,6 @@ int task_pause(lua_State *L, struct tusk *h, int nvalues); /* the same, ready at
 enum { TASK_HELD = 1, TASK_INSIDE = 2 }; /* failure waits for an await; spawned by the host's own Lua */
 /* Starts the function and its nargs on top of L as a child of s; pushes its handle. May raise. */
 int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how);
-void task_join_ended(struct tusk *h, struct scope *s); /* the last child of a joining scope has ended */
 void task_interrupt(struct tusk *h, struct task *t);   /* its scope was cancelled */
 void task_free_all(struct tusk *h);
 struct handle *task_handle(lua_State *L, int index); /* raises unless it is one */
@@ -159,7 +162,8 @@ void queue_remove(struct task *t);
 
 /* scope.c */
 void scope_link(struct scope *parent, struct scope *s);
-void scope_unlink(struct tusk *h, struct scope *s);
+struct scope *scope_unlink(struct scope *s); /* its owner, if that was joining and this was the last */
+void scope_abandon_all(struct tusk *h, struct task *t); /* the scopes its code has left open */
 void scope_cancel(struct tusk *h, struct scope *s, enum cancel_reason why);
 uint64_t scope_deadline(const struct scope *s);
 void scope_expired(struct tusk *h, struct timer *timer);
@@ -181,11 +185,17 @@ void wait_interrupt(struct tusk_wait *w);
 void wait_open(lua_State *L, struct tusk *h);
 int wait_refuse(lua_State *L, struct tusk *h); /* raises: the caller may not wait here */
 
-/* Raises unless the caller may wait here and now. */
-static inline void wait_check(lua_State *L, struct tusk *h)
+/* Raises unless the caller may wait here, were it not for being cancelled. */
+static inline void wait_check_place(lua_State *L, struct tusk *h)
 {
     if (!h->current || h->blocked || !lua_isyieldable(L))
         wait_refuse(L, h);
+}
+
+/* Raises unless the caller may wait here and now. */
+static inline void wait_check(lua_State *L, struct tusk *h)
+{
+    wait_check_place(L, h);
     if (h->current->scope->reason)
         host_raise_cancelled(L, h, 0);
 }
@@ -196,6 +206,8 @@ void place_open(lua_State *L, struct tusk *h);
 /* loader.c */
 void loader_open(lua_State *L, struct tusk *h);
 
+/* The moment so many seconds from now; never, if that is too far. Refreshes h->now. */
+uint64_t host_due(struct tusk *h, double seconds);
 void host_reference_async(struct tusk *h, int delta);
 /* Adds C functions to the table on top, each with the host as its upvalue. */
 void host_register(lua_State *L, struct tusk *h, const luaL_Reg *functions);

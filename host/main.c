@@ -15,7 +15,7 @@
 
 #define START "require('tusk.cli').main()"
 
-static tusk_host *host;
+static tusk_host *volatile host;       /* what a signal stops */
 static volatile sig_atomic_t received; /* the first INT or TERM */
 static int status;                     /* what Lua said the exit status is */
 
@@ -24,7 +24,8 @@ static void on_signal(int number)
     if (received)
         _exit(128 + number);
     received = number;
-    tusk_shutdown(host);
+    if (host) // before it is closed
+        tusk_shutdown(host);
 }
 
 static void handle_signals(void)
@@ -126,21 +127,25 @@ static int run(const struct cli_call *call)
     config.log = log_line;
     if (getenv("TUSK_STRESS"))
         config.flags |= TUSK_STRESS;
-    tusk_rc rc = tusk_open(&config, &host);
+    tusk_host *h;
+    tusk_rc rc = tusk_open(&config, &h);
     if (rc) {
         fprintf(stderr, "tusk: cannot start: %s\n", tusk_strerror(rc));
         return 1;
     }
+    host = h;
     handle_signals();
+    atexit(cli_log_close); // a script may call os.exit
     print_without_delay();
-    if (lua_cpcall(tusk_unstable_lua(host), give_program, (void *)call) ||
-        tusk_load_source(host, "=[tusk]", START, sizeof START - 1)) {
-        fprintf(stderr, "tusk: cannot start: %s\n", tusk_errmsg(host));
+    if (lua_cpcall(tusk_unstable_lua(h), give_program, (void *)call) ||
+        tusk_load_source(h, "=[tusk]", START, sizeof START - 1)) {
+        fprintf(stderr, "tusk: cannot start: %s\n", tusk_errmsg(h));
         status = 1;
     }
-    tusk_run(host);
-    tusk_close(host);
-    cli_log_close();
+    if (tusk_run(h) && !status)
+        status = 1;
+    host = NULL;
+    tusk_close(h);
     fflush(stdout);
     return received ? 128 + received : status;
 }

@@ -3,7 +3,7 @@
 
 #define SCOPE_MAGIC 0x7a5c09e1u
 
-void scope_link(struct scope *parent, struct scope *s)
+static void link_in(struct scope *parent, struct scope *s)
 {
     s->parent = parent;
     s->prev = NULL;
@@ -12,11 +12,16 @@ void scope_link(struct scope *parent, struct scope *s)
         parent->child->prev = s;
     parent->child = s;
     parent->live++;
+}
+
+void scope_link(struct scope *parent, struct scope *s)
+{
+    link_in(parent, s);
     if (parent->reason && !s->shielded)
         s->reason = CANCEL_OUTER;
 }
 
-void scope_unlink(struct tusk *h, struct scope *s)
+struct scope *scope_unlink(struct scope *s)
 {
     struct scope *parent = s->parent;
     if (s->prev)
@@ -25,8 +30,7 @@ void scope_unlink(struct tusk *h, struct scope *s)
         parent->child = s->next;
     if (s->next)
         s->next->prev = s->prev;
-    if (!--parent->live && parent->joining)
-        task_join_ended(h, parent);
+    return --parent->live || !parent->joining ? NULL : parent;
 }
 
 static void cancel_one(struct tusk *h, struct scope *s, enum cancel_reason why)
@@ -66,7 +70,7 @@ void scope_cancel(struct tusk *h, struct scope *root, enum cancel_reason why)
 
 static struct explicit_scope *as_explicit(const struct scope *s)
 {
-    return s->is_task || !s->parent ? NULL : (struct explicit_scope *)s;
+    return s->is_task ? NULL : (struct explicit_scope *)s;
 }
 
 uint64_t scope_deadline(const struct scope *s)
@@ -86,6 +90,136 @@ void scope_expired(struct tusk *h, struct timer *timer)
     scope_cancel(h, &((struct explicit_scope *)x)->scope, CANCEL_TIMEOUT);
 }
 
+/*
+ * ---- scopes that a user's coroutine has open ----
+ *
+ * While the coroutine runs they are inside whatever its consumer is inside of. While it is suspended by
+ * a yield of the user's they wait, under the task's own scope. One that will never be resumed is
+ * abandoned: what its scopes own is cancelled and handed to the scope around them.
+ */
+
+static int opened_in(const struct scope *s, const lua_State *co)
+{
+    const struct explicit_scope *x = as_explicit(s);
+    return x && x->co == co;
+}
+
+static struct scope *outermost_of(struct scope *inner, const lua_State *co)
+{
+    while (inner->parent && opened_in(inner->parent, co))
+        inner = inner->parent;
+    return inner;
+}
+
+/* Neither the old owner nor the new one is joining: their bodies run. */
+static void scope_move(struct tusk *h, struct scope *s, struct scope *parent)
+{
+    if (s->parent == parent)
+        return;
+    if (s->parent)
+        scope_unlink(s);
+    link_in(parent, s);
+    if (parent->reason && !s->shielded)
+        scope_cancel(h, s, CANCEL_OUTER);
+}
+
+static struct scope *explicit_child(struct scope *s)
+{
+    for (s = s->child; s && s->is_task; s = s->next)
+        ;
+    return s;
+}
+
+/* Hands what s owns, and the failures it has kept, to another scope. */
+static void hand_over(struct tusk *h, struct scope *s, struct scope *owner)
+{
+    timer_stop(h, &as_explicit(s)->timer);
+    for (struct scope *c = s->child, *next; c; c = next) {
+        next = c->next;
+        if (c->is_task)
+            scope_move(h, c, owner);
+    }
+    if (s->errors && !owner->errors) {
+        owner->errors = s->errors;
+        s->errors = 0;
+    }
+}
+
+static void abandon(struct tusk *h, struct scope *outermost)
+{
+    struct scope *owner = outermost->parent;
+    for (struct scope *s = outermost; s; s = explicit_child(s)) {
+        scope_cancel(h, s, CANCEL_OUTER);
+        hand_over(h, s, owner);
+        s->task = NULL;
+    }
+    scope_unlink(outermost);
+    outermost->parent = NULL;
+}
+
+void scope_abandon_all(struct tusk *h, struct task *t)
+{
+    t->scope = &t->own;
+    for (struct scope *s; (s = explicit_child(&t->own));)
+        abandon(h, s);
+}
+
+/* scope_suspend(co) -> the innermost scope that co, which has just yielded or ended, has open; or nil */
+static int op_suspend(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    lua_State *co = lua_tothread(L, 1);
+    struct task *t = h->current;
+    struct scope *inner = t ? t->scope : NULL;
+    if (!inner || !opened_in(inner, co))
+        return 0;
+    struct scope *outermost = outermost_of(inner, co);
+    t->scope = outermost->parent;
+    t->strays = 1;
+    scope_move(h, outermost, &t->own);
+    if (lua_status(co) != LUA_YIELD) { // it died without closing them
+        abandon(h, outermost);
+        return 0;
+    }
+    lua_pushlightuserdata(L, inner);
+    return 1;
+}
+
+/* scope_resume(co, innermost) -> whether co, about to run again, may: its scopes are now the consumer's */
+static int op_resume(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    lua_State *co = lua_tothread(L, 1);
+    struct task *t = h->current;
+    struct scope *inner = lua_touserdata(L, 2), *outermost = outermost_of(inner, co);
+    if (!t)
+        return 0;
+    for (struct scope *s = inner;; s = s->parent) {
+        s->task = t;
+        if (s == outermost)
+            break;
+    }
+    scope_move(h, outermost, t->scope);
+    t->scope = inner;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* The __gc of a scope that a user's coroutine opened. */
+static int op_collect(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    struct explicit_scope *x = lua_touserdata(L, 1);
+    if (h->closing > 1)
+        return 0;
+    if (x->scope.task)
+        abandon(h, outermost_of(&x->scope, x->co));
+    if (x->scope.errors)
+        luaL_unref(L, LUA_REGISTRYINDEX, x->scope.errors);
+    x->scope.errors = 0;
+    return 0;
+}
+
 /* ---- for Lua ---- */
 
 static struct explicit_scope *to_scope(lua_State *L, int i)
@@ -100,7 +234,7 @@ static struct explicit_scope *to_scope(lua_State *L, int i)
 static void set_deadline(lua_State *L, struct tusk *h, struct explicit_scope *x, double seconds)
 {
     uint64_t outer = x->scope.shielded ? UINT64_MAX : scope_deadline(x->scope.parent);
-    uint64_t own = h->now + (uint64_t)(seconds * 1e9);
+    uint64_t own = host_due(h, seconds);
     x->deadline = own < outer ? own : outer;
     if (own >= outer) // the outer one fires, and is charged
         return;
@@ -109,38 +243,60 @@ static void set_deadline(lua_State *L, struct tusk *h, struct explicit_scope *x,
     timer_start(h, &x->timer, own);
 }
 
-/* scope_open(seconds | nil, on_error: 0 fail 1 collect 2 log, shielded, metatable) -> scope */
+/* Notes that the user's coroutine which runs has a scope open. */
+static void note_coroutine(lua_State *L, struct tusk *h)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[COROUTINES]);
+    lua_pushthread(L);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+/*
+ * scope_open(seconds | nil, on_error: 0 fail 1 collect 2 log, shielded, metatable, metatable for one that a
+ * user's coroutine opens) -> scope
+ */
 static int op_open(lua_State *L)
 {
     struct tusk *h = HOST(L);
+    int shielded = lua_toboolean(L, 3);
+    wait_check_place(L, h);
+    if (h->current->scope->reason && !shielded)
+        return host_raise_cancelled(L, h, 0);
     struct task *t = h->current;
-    if (!t)
-        return wait_refuse(L, h);
+    int stray = L != t->co;
+    if (stray)
+        note_coroutine(L, h);
     struct explicit_scope *x = lua_newuserdata(L, sizeof *x);
     *x = (struct explicit_scope){.magic = SCOPE_MAGIC, .deadline = UINT64_MAX};
+    x->co = stray ? L : NULL;
     x->timer.of_scope = 1;
-    x->scope.task = t;
     x->scope.on_error = (uint8_t)lua_tointeger(L, 2);
-    x->scope.shielded = (uint8_t)lua_toboolean(L, 3);
+    x->scope.shielded = (uint8_t)shielded;
     x->scope.parent = t->scope;
+    lua_pushvalue(L, stray ? 5 : 4);
+    lua_setmetatable(L, -2);
     if (lua_type(L, 1) == LUA_TNUMBER)
         set_deadline(L, h, x, lua_tonumber(L, 1));
-    lua_pushvalue(L, 4);
-    lua_setmetatable(L, -2);
+    x->scope.task = t;
     scope_link(t->scope, &x->scope);
     t->scope = &x->scope;
     return 1;
 }
 
-/* scope_join(scope, ok): cancels the children unless ok; true if it parked until all had ended */
+/* scope_join(scope, ok): cancels the children unless ok; false: there is none; nothing: it waited for all */
 static int op_join(lua_State *L)
 {
     struct tusk *h = HOST(L);
     struct explicit_scope *x = to_scope(L, 1);
     if (!lua_toboolean(L, 2))
         scope_cancel(h, &x->scope, CANCEL_SIBLING);
-    if (!x->scope.live)
-        return 0;
+    if (!x->scope.live) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    wait_check_place(L, h);
     x->scope.joining = 1;
     return task_park(L, h, 0);
 }
@@ -152,7 +308,7 @@ static int op_close(lua_State *L)
     struct explicit_scope *x = to_scope(L, 1);
     timer_stop(h, &x->timer);
     x->scope.task->scope = x->scope.parent;
-    scope_unlink(h, &x->scope);
+    scope_unlink(&x->scope);
     x->scope.task = NULL;
     lua_pushinteger(L, x->scope.reason);
     lua_pushboolean(L, x->scope.delivered);
@@ -192,7 +348,7 @@ static int op_reason(lua_State *L)
     return 2;
 }
 
-/* scope_fail(scope, err): as if a child had failed with err */
+/* scope_fail(scope, err): as if a child had failed with err -> whether that wakes anybody */
 static int op_fail(lua_State *L)
 {
     struct tusk *h = HOST(L);
@@ -209,7 +365,8 @@ static int op_fail(lua_State *L)
     lua_setfield(L, -2, "err");
     lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
     scope_cancel(h, s, CANCEL_SIBLING);
-    return 0;
+    lua_pushboolean(L, h->ready_head != NULL);
+    return 1;
 }
 
 /* scope_start(scope, how, fn, ...) -> task; how: 0, + 1 held, + 2 started by the host's own Lua */
@@ -219,9 +376,11 @@ static int op_start(lua_State *L)
     struct explicit_scope *x = to_scope(L, 1);
     int how = (int)lua_tointeger(L, 2);
     if (!x->scope.task)
-        return luaL_error(L, "the scope has ended");
-    if (x->scope.reason)
+        return tusk_fail(L, "closed", "the scope has ended");
+    if (h->current && h->current->scope->reason)
         return host_raise_cancelled(L, h, 0);
+    if (x->scope.reason) // the caller is not cancelled itself: an ordinary error
+        return tusk_fail(L, "closed", "the scope is cancelled");
     return task_start(L, h, &x->scope, lua_gettop(L) - 3, how);
 }
 
@@ -270,7 +429,9 @@ void scope_open_lua(lua_State *L, struct tusk *h)
         {"scope_open", op_open},     {"scope_join", op_join},       {"scope_close", op_close},
         {"scope_cancel", op_cancel}, {"scope_errors", op_errors},   {"scope_reason", op_reason},
         {"scope_fail", op_fail},     {"scope_start", op_start},     {"set_app", op_set_app},
-        {"remaining", op_remaining}, {"supervisor", op_supervisor}, {"scope_address", op_address}, {NULL, NULL},
+        {"remaining", op_remaining}, {"supervisor", op_supervisor}, {"scope_address", op_address},
+        {"scope_suspend", op_suspend}, {"scope_resume", op_resume}, {"scope_collect", op_collect},
+        {NULL, NULL},
     };
     host_register(L, h, functions);
 }

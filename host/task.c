@@ -83,6 +83,11 @@ static void give_coroutine(lua_State *L, struct tusk *h, struct task *t)
     lua_rawgeti(co, LUA_REGISTRYINDEX, h->callbacks[CALL_HANDLER]);
     lua_pushboolean(L, 0);
     t->handle_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[COROUTINES]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, t->co_ref);
+    lua_pushliteral(L, "cannot resume coroutine: it is a task");
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
     t->co = co;
 }
 
@@ -103,13 +108,13 @@ static struct task *record_get(lua_State *L, struct tusk *h)
     t->own.task = t;
     t->scope = &t->own;
     t->wait = NULL;
-    t->body_first = 0;
+    t->body_first = t->strays = 0;
     return t;
 }
 
-static void record_put(struct tusk *h, struct task *t, int broken)
+static void record_put(struct tusk *h, struct task *t)
 {
-    if (broken) { // its coroutine died outside xpcall and cannot run again
+    if (lua_status(t->co) > LUA_YIELD) { // it died outside xpcall and cannot run again
         luaL_unref(h->L, LUA_REGISTRYINDEX, t->co_ref);
         luaL_unref(h->L, LUA_REGISTRYINDEX, t->handle_ref);
         t->co = NULL;
@@ -229,7 +234,8 @@ static int ends_simply(struct task *t)
     return 1;
 }
 
-static void task_end(struct tusk *h, struct task *t, int broken)
+/* Ends one whose children have all ended -> its owner, if that was waiting for this alone. */
+static struct scope *end_one(struct tusk *h, struct task *t)
 {
     struct handle *d = t->handle;
     struct scope *owner = t->own.parent;
@@ -255,17 +261,19 @@ static void task_end(struct tusk *h, struct task *t, int broken)
         queue_remove(w);
         task_ready(h, w, 0);
     }
-    record_put(h, t, broken);
-    scope_unlink(h, &t->own);
+    record_put(h, t);
+    return scope_unlink(&t->own);
 }
 
-void task_join_ended(struct tusk *h, struct scope *s)
+static void task_end(struct tusk *h, struct task *t)
 {
-    s->joining = 0;
-    if (s->is_task)
-        task_end(h, s->task, 0);
-    else
-        task_ready(h, s->task, 0);
+    for (struct scope *s; (s = end_one(h, t)); t = s->task) { // not by recursion: chains may be long
+        s->joining = 0;
+        if (!s->is_task) {
+            task_ready(h, s->task, 0);
+            return;
+        }
+    }
 }
 
 static void body_ended(struct tusk *h, struct task *t, int status)
@@ -278,8 +286,10 @@ static void body_ended(struct tusk *h, struct task *t, int status)
     }
     t->ok = (uint8_t)lua_toboolean(t->co, SLOT_OK);
     t->body_first = !t->ok && !t->own.errors;
+    if (t->strays || t->scope != &t->own)
+        scope_abandon_all(h, t);
     if (!t->own.live) {
-        task_end(h, t, status);
+        task_end(h, t);
         return;
     }
     t->state = TASK_JOINING;
@@ -398,7 +408,7 @@ int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how
     struct task *t = record_get(L, h);
     t->handle = d;
     if (nargs > 8 && !lua_checkstack(t->co, nargs + 8)) {
-        record_put(h, t, 0);
+        record_put(h, t);
         return luaL_error(L, "not enough memory");
     }
     t->held = how & TASK_HELD;
@@ -601,23 +611,25 @@ static int op_is_task(lua_State *L)
     return 1;
 }
 
-static void walk(lua_State *L, struct scope *s, int list)
-{
-    for (struct scope *c = s->child; c; c = c->next) {
-        if (c->is_task) {
-            task_push_handle(L, c->task);
-            lua_rawseti(L, list, (int)lua_objlen(L, list) + 1);
-        }
-        luaL_checkstack(L, 4, "the tree of tasks");
-        walk(L, c, list);
-    }
-}
-
-/* tasks() -> the list of all that live */
+/* tasks() -> the list of all that live, owners before what they own */
 static int op_tasks(lua_State *L)
 {
+    struct scope *root = &HOST(L)->root, *s = root;
+    int n = 0;
     lua_newtable(L);
-    walk(L, &HOST(L)->root, lua_gettop(L));
+    while (s) {
+        if (s->is_task && s->task) {
+            task_push_handle(L, s->task);
+            lua_rawseti(L, -2, ++n);
+        }
+        if (s->child) {
+            s = s->child;
+            continue;
+        }
+        while (s != root && !s->next)
+            s = s->parent;
+        s = s == root ? NULL : s->next;
+    }
     return 1;
 }
 

@@ -88,11 +88,13 @@ static void alarm_rang(uv_timer_t *alarm)
 
 void timer_arm(struct tusk *h)
 {
-    if (!h->heap_count) {
+    uint64_t now = uv_hrtime(), due = h->heap_count ? h->heap[1].due : UINT64_MAX;
+    if (h->close_by && h->close_by < due)
+        due = h->close_by;
+    if (due == UINT64_MAX) {
         uv_timer_stop(&h->alarm);
         return;
     }
-    uint64_t now = uv_hrtime(), due = h->heap[1].due;
     uv_update_time(&h->loop);
     // it repeats: libuv fires what is due before it polls, and would then poll without an end
     uv_timer_start(&h->alarm, alarm_rang, due > now ? (due - now + 999999) / 1000000 : 0, 1);

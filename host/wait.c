@@ -189,8 +189,7 @@ static int op_sleep(lua_State *L)
     wait_check(L, h);
     if (timer_reserve(h))
         return luaL_error(L, "not enough memory");
-    uint64_t due = seconds < 1e9 ? h->now + (uint64_t)(seconds * 1e9) : UINT64_MAX;
-    timer_start(h, &h->current->timer, due);
+    timer_start(h, &h->current->timer, host_due(h, seconds));
     return task_park(L, h, 0);
 }
 

@@ -4,41 +4,64 @@ local PARK = kernel.PARK
 
 local resume, yield, create = coroutine.resume, coroutine.yield, coroutine.create
 local status, running, isyieldable = coroutine.status, coroutine.running, coroutine.isyieldable
-local block = kernel.block
-local error = error
+local block, c_suspend, c_resume = kernel.block, kernel.scope_suspend, kernel.scope_resume
+local error, type = error, type
 
 local shim = {}
-local waiting = setmetatable({}, { __mode = "k" }) -- coroutines inside which the task is parked
-local IN_THE_WAY = "cannot resume coroutine: it waits in an operator"
+
+-- What is special about resuming a coroutine. A text: it must not be resumed, and why. Any other value: it
+-- has scopes open; true while it runs, then the innermost one.
+local special = setmetatable({}, { __mode = "k" })
+kernel.use("coroutines", special) -- the host enters the coroutines of tasks, and those that open scopes
+
+local WAITS = "cannot resume coroutine: it waits in an operator"
+local NO_TASK = "cannot resume coroutine: it has a scope open, and no task is running"
 
 local pass
 
-local function back_in(co, ...)
-  waiting[co] = nil
+local function back_in(co, before, ...)
+  special[co] = before
   return pass(co, resume(co, ...))
 end
 
 -- What a resume gave: the user's values, or a park to hand outward and its answer to hand back in.
 function pass(co, ok, first, ...)
-  if first ~= PARK then return ok, first, ... end
-  waiting[co] = true
-  return back_in(co, yield(first, ...))
+  local before = special[co]
+  if first ~= PARK then
+    if before then special[co] = c_suspend(co) end
+    return ok, first, ...
+  end
+  special[co] = WAITS
+  return back_in(co, before, yield(first, ...))
 end
 
-local function unblock(...)
+local function unblock(co, ...)
   block(-1)
+  if special[co] then special[co] = c_suspend(co) end
   return ...
+end
+
+-- nil if the coroutine may be resumed now, with its scopes in place; or why not.
+local function refused(co)
+  local how = special[co]
+  if type(how) == "string" then return how end
+  if how == true then return end
+  if not c_resume(co, how) then return NO_TASK end
+  special[co] = true
 end
 
 --- coroutine.resume
 function shim.resume(co, ...)
-  if waiting[co] then return false, IN_THE_WAY end
+  if special[co] then
+    local why = refused(co)
+    if why then return false, why end
+  end
   if isyieldable() then return pass(co, resume(co, ...)) end
   block(1) -- a C function below cannot be suspended, so nothing inside may wait either
-  return unblock(resume(co, ...))
+  return unblock(co, resume(co, ...))
 end
 
-local function unwrap(co, ok, ...)
+local function unwrap(ok, ...)
   if ok then return ... end
   local e = (...)
   error(e, 0)
@@ -48,16 +71,19 @@ end
 function shim.wrap(fn)
   local co = create(fn)
   return function(...)
-    if waiting[co] then error(IN_THE_WAY, 2) end
-    if isyieldable() then return unwrap(co, pass(co, resume(co, ...))) end
+    if special[co] then
+      local why = refused(co)
+      if why then error(why, 2) end
+    end
+    if isyieldable() then return unwrap(pass(co, resume(co, ...))) end
     block(1)
-    return unwrap(co, unblock(resume(co, ...)))
+    return unwrap(unblock(co, resume(co, ...)))
   end
 end
 
 --- coroutine.status: one that waits in an operator is "normal": it has resumed something else, the host.
 function shim.status(co)
-  return waiting[co] and "normal" or status(co)
+  return special[co] == WAITS and "normal" or status(co)
 end
 
 shim.create, shim.yield, shim.running, shim.isyieldable = create, yield, running, isyieldable

@@ -121,11 +121,19 @@ local noted = {}
 
 --- Message handler: remembers the traceback of an error that is not a table.
 function errors.note(value)
-  if type(value) ~= "table" then
-    noted.value, noted.traceback, noted.any = value, clean_traceback(2), true
-    noted.site = sites.here()
-  end
+  if type(value) == "table" then return value end
+  local again = noted.again and rawequal(noted.value, value)
+  noted.again = nil
+  if again then return value end
+  noted.value, noted.traceback, noted.any = value, clean_traceback(2), true
+  noted.site = sites.here()
   return value
+end
+
+--- Raises again what a handler has noted: its traceback stays that of the first time.
+function errors.rethrow(value)
+  noted.again = true
+  error(value, 0)
 end
 
 local function split_position(text)
@@ -134,12 +142,20 @@ local function split_position(text)
   return nil, text
 end
 
+-- tostring, but for a __tostring that fails itself.
+local function shown(value)
+  local ok, text = pcall(tostring, value)
+  return ok and text or type(value)
+end
+
 --- Something raised, as an error object: tables as they are, anything else once as kind "lua".
 function errors.wrap(value)
   if type(value) == "table" then return value end
   local known = noted.any and rawequal(noted.value, value)
-  local site, message = split_position(tostring(value))
-  if type(value) ~= "string" then site, message = known and noted.site or nil, "error object: " .. message end
+  local site, message = nil, nil
+  if type(value) == "string" then site, message = split_position(value)
+  else message = "error object: " .. shown(value) end
+  if known then site = site or noted.site end
   local err = setmetatable({
     kind = "lua", message = message, value = value, site = site,
     traceback = known and noted.traceback or nil,
@@ -159,6 +175,12 @@ function errors.at_base(value)
   return errors.wrap(value)
 end
 
+--- Has somebody been given the outcome of this task?
+function errors.observed(task)
+  local _, observed = kernel.state(task)
+  return observed
+end
+
 local function add(list, seen, err)
   if err == nil or seen[err] or errors.is(err, "cancelled") then return end
   seen[err] = true
@@ -172,10 +194,10 @@ end
 function errors.gather(body, body_first, failures)
   if not failures then return body end
   local list, seen = {}, {}
+  if body ~= nil then body = errors.wrap(body) end -- others may have to join it
   if body_first then add(list, seen, body) end
   for _, f in ipairs(failures) do
-    local awaited = f.held and select(2, kernel.state(f.task))
-    if not awaited then add(list, seen, f.err) end
+    if not (f.held and errors.observed(f.task)) then add(list, seen, f.err) end
   end
   add(list, seen, body)
   local first = table.remove(list, 1)

@@ -1,6 +1,7 @@
 -- report.lua: failures that nobody waits for, and hosts that can never go on.
 local kernel = require "tusk.kernel"
 local errors = require "tusk.errors"
+local sites = require "tusk.sites"
 
 local report = { failures = 0 }
 
@@ -20,11 +21,18 @@ function report.callback(err)
   log_error(errors.wrap(err))
 end
 
+-- "task 3 "name" waits since 2.0 s in @sleep at main.lua:7"
+local function waiting_line(t, seconds)
+  local site = sites.here(kernel.coroutine_of(t))
+  local where = site and (site.op and " in @" .. site.op or "") .. (" at %s:%d"):format(site.file, site.line) or ""
+  return ("%s waits since %.1f s%s"):format(tostring(t), seconds, where)
+end
+
 local function waiting_tasks()
   local lines = {}
   for _, t in ipairs(kernel.tasks()) do
     local seconds = kernel.parked_for(t)
-    if seconds then lines[#lines + 1] = ("%s waits since %.1f s"):format(tostring(t), seconds) end
+    if seconds then lines[#lines + 1] = waiting_line(t, seconds) end
   end
   return lines
 end
@@ -32,8 +40,7 @@ end
 --- Nothing can ever wake any task: the application fails with the list of who waits.
 function report.deadlock()
   local err = errors.new("deadlock", "every task waits, and nothing can wake any of them", { help = waiting_tasks() })
-  if report.app then kernel.scope_fail(report.app, err)
-  else log_error(err) end
+  if not (report.app and kernel.scope_fail(report.app, err)) then log_error(err) end
 end
 
 return report

@@ -73,14 +73,26 @@ function Scope:defer(fn)
   table.insert(x.finalizers, fn)
 end
 
+-- What children failed with: not those whose failure somebody awaited.
+local function failed_with(failures)
+  local list = {}
+  for _, f in ipairs(failures or {}) do
+    if not (f.held and errors.observed(f.task)) then list[#list + 1] = f.err end
+  end
+  return list
+end
+
 local meta = { __name = "scope" }
 function meta.__index(s, key)
   local method = Scope[key]
   if method then return method end
   local x = extra[s]
-  if key == "errors" then return x and x.errors or {} end
+  if key == "errors" then return x and x.errors or failed_with(kernel.scope_errors(s)) end
   return x and x[key]
 end
+
+-- For one that a user's coroutine opens: that may be dropped and never run to its end.
+local stray_meta = { __name = "scope", __index = meta.__index, __gc = kernel.scope_collect }
 
 local function duration_text(seconds)
   return seconds < 1 and ("%gms"):format(seconds * 1000) or ("%gs"):format(seconds)
@@ -96,53 +108,56 @@ local function timed_out(s, err)
   })
 end
 
-local function run_finalizers(list)
-  local first
-  for i = #list, 1, -1 do
-    local ok, e = xpcall(list[i], note)
-    if not ok then
-      e = errors.wrap(e)
-      if first == nil then first = e
-      elseif getmetatable(first) == errors.Error then
-        first.suppressed = first.suppressed or {}
-        table.insert(first.suppressed, e)
-      end
-    end
-  end
-  return first
-end
-
-local function finalize(s, err)
-  local x = extra[s]
-  local list = x and x.finalizers
-  if not list then return err end
-  local _, late = xpcall(scope.run, note, { shield = true, timeout = x.grace or GRACE, name = x.name }, run_finalizers, list)
-  if late == nil then return err end
-  if err == nil or errors.is(err, "cancelled") then return late end
+local function suppress(err, e)
+  if err == nil then return e end
   if getmetatable(err) == errors.Error then
     err.suppressed = err.suppressed or {}
-    table.insert(err.suppressed, late)
+    table.insert(err.suppressed, e)
   end
   return err
 end
 
-local function collect(s, failures)
-  local list = {}
-  for i, f in ipairs(failures or {}) do list[i] = f.err end
-  extra_of(s).errors = list
+local function run_finalizers(_, list)
+  local first
+  while list[1] do
+    local ok, e = xpcall(table.remove(list), note)
+    if not ok then first = suppress(first, errors.wrap(e)) end
+  end
+  return first
+end
+
+local function finalize(s, x, err)
+  local opts = { shield = true, timeout = x.grace or GRACE, name = x.name }
+  local _, late = xpcall(scope.run, note, opts, run_finalizers, x.finalizers)
+  if late == nil then return err end
+  if errors.is(err, "cancelled") then err = nil end
+  return suppress(err, late)
+end
+
+-- Waits for the children, runs the finalizers, waits for what those, or others meanwhile, have started.
+local function settle(s, ok, err)
+  if c_join(s, ok) == nil then
+    while c_join(s, true) == nil do end
+  end
+  local x = extra[s]
+  while x and x.finalizers and x.finalizers[1] do
+    err = finalize(s, x, err)
+    while c_join(s, true) == nil do end
+  end
+  return err
 end
 
 -- The end of a scope whose outcome is not simply that its body returned.
 local function leave_badly(s, reason, noticed, failures, err, body_first, ...)
   local x = extra[s]
   if x and x.on_error == "collect" then
-    collect(s, failures)
+    x.errors = failed_with(failures)
     failures = nil
   end
   local cancelled = errors.is(err, "cancelled") and reason ~= 0
   local failure = errors.gather(err, body_first, failures)
   if reason == TIMEOUT and noticed then timed_out(s, failure) end
-  if failure ~= nil and not (cancelled and errors.is(failure, "cancelled")) then error(failure, 0) end
+  if failure ~= nil and not (cancelled and errors.is(failure, "cancelled")) then errors.rethrow(failure) end
   if reason == ASKED or reason == SHUTDOWN then return nil, REASONS[reason] end
   if cancelled then error(err, 0) end
   return ...
@@ -155,8 +170,7 @@ local function leave(s, ok, ...)
     if err == nil then err = errors.wrap(nil) end
     body_first = not kernel.scope_errors(s)
   end
-  c_join(s, ok)
-  if extra[s] then err = finalize(s, err) end
+  err = settle(s, ok, err)
   local reason, noticed, failures = c_close(s)
   if reason == 0 and err == nil and not failures then return ... end
   return leave_badly(s, reason, noticed, failures, err, body_first, ...)
@@ -164,10 +178,9 @@ end
 
 local OPTIONS = { "name", "timeout", "grace", "on_error", "shield" }
 
-local function configure(s, opts, timeout)
+local function configure(s, opts, timeout, grace)
   local x = extra_of(s)
-  x.name, x.timeout, x.on_error = opts.name, timeout, opts.on_error
-  x.grace = opts.grace and check.duration("grace", opts.grace)
+  x.name, x.timeout, x.on_error, x.grace = opts.name, timeout, opts.on_error, grace
   if opts.on_error == "log" then supervisors[kernel.scope_address(s)] = s end
 end
 
@@ -175,15 +188,16 @@ end
 ---@param opts table|nil { name, timeout, grace, on_error = "fail" | "collect" | "log", shield }
 function scope.run(opts, body, ...)
   if opts == nil then
-    local s = c_open(nil, 0, false, meta)
+    local s = c_open(nil, 0, false, meta, stray_meta)
     return leave(s, xpcall(body, note, s, ...))
   end
   check.options(opts, OPTIONS)
   local timeout = opts.timeout and check.duration("timeout", opts.timeout) or nil
+  local grace = opts.grace and check.duration("grace", opts.grace) or nil
   local mode = ON_ERROR[opts.on_error or "fail"]
   if not mode then check.fail('on_error: write "fail", "collect" or "log"', { argument = "on_error" }) end
-  local s = c_open(timeout, mode, opts.shield or false, meta)
-  configure(s, opts, timeout)
+  local s = c_open(timeout, mode, opts.shield or false, meta, stray_meta)
+  configure(s, opts, timeout, grace)
   return leave(s, xpcall(body, note, s, ...))
 end
 
@@ -194,7 +208,7 @@ end
 --- fn(…) within seconds, or `timeout`.
 function scope.timeout(seconds, fn, ...)
   seconds = check.duration("duration", seconds)
-  local s = c_open(seconds, 0, false, meta)
+  local s = c_open(seconds, 0, false, meta, stray_meta)
   extra[s] = { timeout = seconds }
   return leave(s, xpcall(without_scope, note, s, fn, ...))
 end
