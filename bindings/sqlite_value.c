@@ -135,8 +135,9 @@ void value_push_integer(lua_State *L, struct state *st, int64_t n)
         lua_pushnumber(L, (double)n);
         return;
     }
+    int64_t low = n & 0xffffffff;
     lua_rawgeti(L, LUA_REGISTRYINDEX, st->make_int64);
-    lua_pushnumber(L, (double)(n >> 32));
-    lua_pushnumber(L, (double)(n & 0xffffffff));
+    lua_pushnumber(L, (double)((n - low) / 0x100000000));
+    lua_pushnumber(L, (double)low);
     lua_call(L, 2, 1);
 }
