@@ -11,7 +11,7 @@ endif
 OPT ?= -O2
 SANITIZE ?=
 ARGS ?=
-SPECS ?= spec
+SPECS ?= spec $(wildcard examples/*/spec plugins/*/spec)
 
 # All cores, unless -j says otherwise. Several goals (`deps run`, `clean all`) are made one after
 # another all the same: each of them builds in a make of its own.
@@ -70,13 +70,14 @@ run: ## the quickstart: examples/quickstart; ARGS are handed to it
 	@$(MAKE) --no-print-directory all
 	$(BUILD)/tusk run examples/quickstart $(ARGS)
 
-# ---- testing ----
+# ---- testing: specs of a script directory run with its plugins, so each folder has a run of its own ----
 
 TEST_ENV = TUSK=$(abspath $(BUILD)/tusk) BUILD=$(BUILD) CC="$(CC)" SANITIZE="$(SANITIZE)"
 
 test: ## every spec; SPECS=spec/file one room, ARGS=--filter=... some of them
 	@$(MAKE) --no-print-directory all
-	$(TEST_ENV) $(BUILD)/tusk test $(SPECS) $(ARGS)
+	@export $(TEST_ENV); status=0; for specs in $(SPECS); do \
+	  echo "$$TUSK test $$specs" $(ARGS); "$$TUSK" test $$specs $(ARGS) || status=1; done; exit $$status
 
 check: ## formatting, warnings, cppcheck, luacheck, the layers
 	@$(MAKE) --no-print-directory all
