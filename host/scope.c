@@ -339,13 +339,14 @@ static int op_errors(lua_State *L)
     return 1;
 }
 
-/* scope_reason(scope) -> why it is cancelled (a number, 0 for not), children alive */
+/* scope_reason(scope) -> why it is cancelled (a number, 0 for not), children alive, whether it is open */
 static int op_reason(lua_State *L)
 {
     struct explicit_scope *x = to_scope(L, 1);
     lua_pushinteger(L, x->scope.reason);
     lua_pushinteger(L, x->scope.live);
-    return 2;
+    lua_pushboolean(L, x->scope.task != NULL);
+    return 3;
 }
 
 /* scope_fail(scope, err): as if a child had failed with err -> whether that wakes anybody */

@@ -468,6 +468,17 @@ static int op_async(lua_State *L)
     return start_here(L, TASK_HELD);
 }
 
+/* The same, called by the host's own Lua. */
+static int op_spawn_inside(lua_State *L)
+{
+    return start_here(L, TASK_INSIDE);
+}
+
+static int op_async_inside(lua_State *L)
+{
+    return start_here(L, TASK_HELD | TASK_INSIDE);
+}
+
 /* spawn_root(fn): a task that belongs to the host itself, whatever is being cancelled */
 static int op_spawn_root(lua_State *L)
 {
@@ -483,6 +494,8 @@ static int op_await(lua_State *L)
     wait_check(L, h);
     if (!d->task)
         return 0;
+    if (d->task == h->current)
+        return tusk_fail(L, "argument", "a task cannot wait for itself");
     queue_put(&d->task->awaiters, h->current);
     return task_park(L, h, 0);
 }
@@ -636,7 +649,8 @@ static int op_tasks(lua_State *L)
 void task_open(lua_State *L, struct tusk *h)
 {
     static const luaL_Reg functions[] = {
-        {"spawn", op_spawn}, {"spawn_root", op_spawn_root},     {"async", op_async},     {"await", op_await},
+        {"spawn", op_spawn},     {"spawn_root", op_spawn_root}, {"spawn_inside", op_spawn_inside},
+        {"async", op_async},     {"async_inside", op_async_inside}, {"await", op_await},
         {"result", op_result},   {"keep", op_keep},       {"kept", op_kept},
         {"cancel", op_cancel},   {"state", op_state},     {"current", op_current},
         {"info", op_info},       {"is_task", op_is_task}, {"parked_for", op_parked_for},

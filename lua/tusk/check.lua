@@ -79,14 +79,15 @@ function check.opt_integer(name, v)
   return v
 end
 
-local function callable(v)
+--- Can v be called?
+function check.is_callable(v)
   if type(v) == "function" then return true end
   local mt = getmetatable(v)
   return type(mt) == "table" and mt.__call ~= nil
 end
 
 function check.callable(name, v)
-  if not callable(v) then expect(name, v, "function") end
+  if not check.is_callable(v) then expect(name, v, "function") end
   return v
 end
 

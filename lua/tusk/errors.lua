@@ -17,7 +17,11 @@ local getinfo, traceback = debug.getinfo, debug.traceback
 local Error = { __name = "tusk.Error" }
 Error.__index = Error
 
-local errors = { Error = Error, names = setmetatable({}, { __mode = "k" }) }
+local errors = {
+  Error = Error,
+  names = setmetatable({}, { __mode = "k" }), -- task → its name
+  spawn_sites = setmetatable({}, { __mode = "k" }), -- task → where it was spawned, if not by a plain call
+}
 
 errors.here = sites.here
 
@@ -33,7 +37,7 @@ end
 
 local function spawn_site(task)
   local _, spawner, line, parent = kernel.info(task)
-  local site = spawner and sites.at_address(spawner)
+  local site = errors.spawn_sites[task] or spawner and sites.at_address(spawner)
   if not site and line and line > 0 then
     site = { file = body_file(task), line = line }
   elseif not site and parent then -- by @all and the like: where that was called

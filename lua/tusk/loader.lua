@@ -68,7 +68,8 @@ end
 local function gather(reader)
   local pieces = {}
   while true do
-    local piece = reader()
+    local ok, piece = pcall(reader)
+    if not ok then return nil, piece end
     if piece == nil or piece == "" then return table.concat(pieces) end
     if type(piece) ~= "string" then return nil, "reader function must return a string" end
     pieces[#pieces + 1] = piece

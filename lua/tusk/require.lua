@@ -1,4 +1,5 @@
 -- require.lua: require and dofile as Lua functions, so that what they load may wait.
+local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
 local loader = require "tusk.loader"
 local wait = require "tusk.wait"
@@ -24,9 +25,9 @@ end
 
 local function wait_for(load, me, name)
   waits_for[me] = name
-  local ok, e = pcall(load.queue.park, load.queue)
+  local ok, e = xpcall(load.queue.park, errors.note, load.queue)
   waits_for[me] = nil
-  if not ok then error(e, 0) end
+  if not ok then errors.rethrow(e) end
 end
 
 local function find(name)
@@ -52,7 +53,7 @@ local function end_load(name, load, ok, value)
   load.queue:wake_all()
   if not ok then
     loaded[name] = nil
-    error(value, 0)
+    errors.rethrow(value)
   end
   return value
 end
@@ -70,7 +71,7 @@ function modules.require(name)
     if not me then return c_require(name) end -- before there are tasks, and in callbacks of luv
     load = { task = me, queue = wait.Queue.new() }
     loading[name] = load
-    return end_load(name, load, pcall(run, name))
+    return end_load(name, load, xpcall(run, errors.note, name))
   end
   if not me or circular(me, name) then error(("loop or previous error loading module '%s'"):format(name), 2) end
   wait_for(load, me, name)

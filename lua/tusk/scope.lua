@@ -2,6 +2,7 @@
 local kernel = require "tusk.kernel"
 local errors = require "tusk.errors"
 local check = require "tusk.check"
+local named = require "tusk.named"
 
 local c_open, c_join, c_close, c_start = kernel.scope_open, kernel.scope_join, kernel.scope_close, kernel.scope_start
 local note = errors.note
@@ -30,33 +31,27 @@ local function extra_of(s)
   return x
 end
 
-local function named(s, held, opts, fn, ...)
-  check.options(opts, { "name" })
-  check.callable("fn", fn)
-  local task = c_start(s, held and 3 or 2, function(...)
-    errors.names[kernel.current()] = opts.name
-    return fn(...)
-  end, ...)
-  errors.names[task] = opts.name
-  return task
+local function start_named(s, how, ...)
+  return named(function(...) return c_start(s, how, ...) end, ...)
 end
 
 --- Starts fn(…) as a child of this scope; its failure fails the scope.
 ---@return tusk.Task
 function Scope:spawn(fn, ...)
   if type(fn) == "function" then return c_start(self, 0, fn, ...) end
-  return named(self, false, check.table("fn", fn), ...)
+  return start_named(self, 2, fn, ...)
 end
 
 --- The same; its failure is held for await.
 ---@return tusk.Task
 function Scope:async(fn, ...)
   if type(fn) == "function" then return c_start(self, 1, fn, ...) end
-  return named(self, true, check.table("fn", fn), ...)
+  return start_named(self, 3, fn, ...)
 end
 
 --- spawn for the host's own combinators: the place of the spawn is that of the operator around it.
 function Scope:start(fn, ...)
+  if type(fn) ~= "function" then return start_named(self, 2, fn, ...) end
   return c_start(self, 2, fn, ...)
 end
 
@@ -68,6 +63,8 @@ end
 --- Runs fn when the scope ends, last in first out, shielded from cancellation, within the scope's grace.
 function Scope:defer(fn)
   check.callable("fn", fn)
+  local _, _, open = kernel.scope_reason(self)
+  if not open then errors.raise("closed", "the scope has ended") end
   local x = extra_of(self)
   x.finalizers = x.finalizers or {}
   table.insert(x.finalizers, fn)

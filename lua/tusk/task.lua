@@ -1,7 +1,7 @@
 -- task.lua: task handles: spawn, async, await, and how a task's end is decided.
 local kernel = require "tusk.kernel"
 local errors = require "tusk.errors"
-local check = require "tusk.check"
+local named = require "tusk.named"
 local wait = require "tusk.wait"
 
 local cancelled, c_await, c_result = kernel.cancelled, kernel.await, kernel.result
@@ -68,23 +68,10 @@ kernel.use("task", meta)
 kernel.use("outcome", outcome)
 kernel.use("failed", failed)
 
-local OPTIONS = { "name" }
-
--- Called by the host when options come before the function.
-local function named(held, opts, fn, ...)
-  check.table("fn", opts)
-  check.options(opts, OPTIONS)
-  check.callable("fn", fn)
-  check.opt_string("name", opts.name)
-  local starter = held and kernel.async or kernel.spawn
-  local handle = starter(function(...)
-    errors.names[kernel.current()] = opts.name
-    return fn(...)
-  end, ...)
-  errors.names[handle] = opts.name
-  return handle
-end
-kernel.use("named", named)
+-- Called by the host when something else than a function comes first.
+kernel.use("named", function(held, ...)
+  return named(held and kernel.async_inside or kernel.spawn_inside, ...)
+end)
 
 --- Starts fn(…) as a child of the current scope, at once until it first parks. Its failure fails the scope.
 ---@type fun(fn: function|table, ...: any): tusk.Task a table: { name = }, and the function after it

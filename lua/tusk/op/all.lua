@@ -14,23 +14,22 @@ local function cancel_tasks(n, list)
   for i = 1, n do
     if is_task(list[i]) then list[i]:cancel() end
   end
+  for i = 1, n do
+    if is_task(list[i]) then pcall(await, list[i]) end
+  end
 end
 
 -- Children by position; a task given is awaited by a child of its own.
-local function start(s, n, list)
+local function body(s, n, list)
   local children = {}
+  s:defer(function()
+    if kernel.scope_reason(s) ~= 0 then cancel_tasks(n, list) end
+  end)
   for i = 1, n do
     local f = list[i]
     children[i] = is_task(f) and s:start(await, f) or s:start(f)
   end
   return children
-end
-
-local function body(s, n, list)
-  s:defer(function()
-    if kernel.scope_reason(s) ~= 0 then cancel_tasks(n, list) end
-  end)
-  return start(s, n, list)
 end
 
 local function plain_body(s, n, list)
