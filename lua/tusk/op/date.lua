@@ -17,7 +17,7 @@ local CONVERSIONS = "aAbBCdDeFGgHhIjmMnpRrStTuUVwWxXyYZzL%"
 ---@return number seconds since 1970, with a fraction
 function date.now() return core.wall() end
 
---- A clock that only goes forward: for measuring, with no relation to the date.
+--- The clock of timeouts and expiry: only goes forward, and stands still while a task computes.
 ---@return number seconds
 function date.clock() return core.now() end
 
