@@ -165,7 +165,8 @@ struct database {
     char *path;
     int refs; /* handles in Lua, and the state's list */
     uint8_t memory, closed, abandoned;
-    uint8_t doomed; /* the host closes: the hook of its last turn frees it */
+    uint8_t closing; /* only transactions that are open go on */
+    uint8_t doomed;  /* the host closes: the hook of its last turn frees it */
     struct worker writer;
     struct worker *readers[READERS_MAX];
     int reader_count, reader_turn;
@@ -176,7 +177,9 @@ struct database {
     uint8_t turn_open, hooked;
     struct tusk_hook turn;
     uint64_t leases;
-    struct job *newest; /* jobs that Lua still has to take */
+    atomic_int closers;       /* connections still to be closed */
+    struct tusk_wait *closer; /* who waits for that */
+    struct job *newest;       /* jobs that Lua still has to take */
 };
 
 #define HANDLE_MAGIC 0x5d8a11e7u
@@ -285,7 +288,12 @@ struct database *database_new(struct state *st, const char *path, const struct o
 void database_unref(struct database *db);
 /* A thread to read on; NULL when there can be none. */
 struct worker *database_reader(struct database *db);
-/* No handle is left: its threads end by themselves, and database_reap takes them away. */
+/*
+ * From now on only open transactions go on. `closer` is posted when the readers' connections are
+ * closed and the writer has done the JOB_CLOSE that the caller gives it.
+ */
+void database_closing(struct database *db, struct tusk_wait *closer);
+/* Nothing uses it any more: its threads end by themselves, and database_reap takes them away. */
 void database_abandon(struct database *db);
 /* Frees the abandoned databases whose threads have ended. */
 void database_reap(struct state *st);

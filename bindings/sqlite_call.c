@@ -141,7 +141,7 @@ struct handle *handle_check(lua_State *L, int index)
         luaL_typerror(L, index, "database");
     if (h->ended)
         tusk_fail(L, "closed", "the transaction has ended");
-    if (h->db->closed)
+    if (h->db->closed || (h->db->closing && !h->lease))
         tusk_fail(L, "closed", "the database is closed");
     return h;
 }

@@ -126,10 +126,32 @@ void database_stop(struct database *db)
     db->abandoned = 0;
 }
 
+/* A reader closes its connection when it has done what it was given. */
+static void close_reader(struct worker *k)
+{
+    struct job *job = job_new(k->db, JOB_CLOSE, 0, "", 0);
+    atomic_fetch_add(&k->db->closers, 1);
+    if (job && worker_submit(k, job) == 0)
+        return;
+    atomic_fetch_sub(&k->db->closers, 1); // then it is closed with the host
+    if (job)
+        job_free(job);
+}
+
+void database_closing(struct database *db, struct tusk_wait *closer)
+{
+    db->closing = 1;
+    db->closer = closer;
+    atomic_store(&db->closers, 1); // the writer
+    close_inliner(db);
+    for (int i = 0; i < db->reader_count; i++)
+        close_reader(db->readers[i]);
+}
+
 void database_abandon(struct database *db)
 {
-    db->closed = db->abandoned = 1;
-    close_inliner(db);
+    db->closing = db->closed = db->abandoned = 1;
+    close_inliner(db); // never the last: closing that one puts the log into the file
     for (int i = 0; i < db->reader_count; i++)
         worker_end(db->readers[i]);
     worker_end(&db->writer);
@@ -179,6 +201,8 @@ static int is_idle(struct worker *k)
 
 struct worker *database_reader(struct database *db)
 {
+    if (db->closing)
+        return NULL;
     for (int i = 0; i < db->reader_count; i++)
         if (is_idle(db->readers[i]))
             return db->readers[i];

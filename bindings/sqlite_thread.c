@@ -47,8 +47,21 @@ static struct job *next_job(struct worker *k)
     return job;
 }
 
+static void deliver_close(struct job *job)
+{
+    struct database *db = job->db;
+    if (!job->wait) // a reader's
+        job_free(job);
+    if (atomic_fetch_sub(&db->closers, 1) == 1)
+        tusk_post(db->closer);
+}
+
 static void deliver(struct job *job)
 {
+    if (job->kind == JOB_CLOSE) {
+        deliver_close(job);
+        return;
+    }
     if (job->wait)
         tusk_post(job->wait); // from here on it is the loop's
     else

@@ -194,13 +194,14 @@ static int close_finish(lua_State *L, struct tusk_wait *w)
     struct database *db = job->db;
     (void)L;
     job_free(job);
-    database_stop(db);
+    database_abandon(db);
     return 0;
 }
 
 static const struct tusk_wait_ops close_ops = {close_finish, call_cancel};
 
-/* close(database): after what was asked before; then every use of it raises `closed` */
+/* close(database): every further use of it raises `closed`; parks until what was asked before is
+ * done */
 int op_close(lua_State *L)
 {
     struct handle *h = handle_check(L, 1);
@@ -208,5 +209,6 @@ int op_close(lua_State *L)
     struct job *job = job_new(h->db, JOB_CLOSE, 0, "", 0);
     if (!job)
         return call_no_memory(L);
+    database_closing(h->db, &w->w);
     return call_park(L, &h->db->writer, job, w);
 }
