@@ -60,7 +60,7 @@ help: ## this list
 	  'N' 'for the soaks among the specs: how many rounds'
 
 all: ## build/tusk, libtusk and the bindings (the default)
-	@pkg-config --exists luajit libuv || \
+	@pkg-config --exists luajit libuv 2>/dev/null || \
 	  { echo 'LuaJIT or libuv is not installed: `make deps` installs all that is needed' >&2; exit 1; }
 	@$(MAKE) --no-print-directory built
 
@@ -81,7 +81,7 @@ test: ## every spec; SPECS=spec/file one room, ARGS=--filter=... some of them
 
 check: ## formatting, warnings, cppcheck, luacheck, the layers
 	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory -Otarget check-format check-headers check-c check-lua check-layers
+	@$(MAKE) --no-print-directory -k -Otarget check-format check-headers check-c check-lua check-layers
 
 check-format:
 	clang-format --dry-run -Werror $(C_FILES)
