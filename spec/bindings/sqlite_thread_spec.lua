@@ -1,4 +1,5 @@
 local database = require "spec.support.database"
+local program = require "spec.support.program"
 local temp = require "spec.support.temp"
 
 local function failure(fn, ...)
@@ -213,13 +214,13 @@ describe("a database in a file", function()
     temp.dir(function(dir)
       local db = @db.open(dir .. "/a.db")
       db.exec("create table t (b)")
-      local program = temp.write(dir .. "/full.lua", ([[
+      local script = temp.write(dir .. "/full.lua", ([[
         local db = @db.open(%q)
         local _, e = @try(db.exec, "insert into t values (zeroblob(3000000))")
         io.write(tostring(e.kind), " ", db.t.count())
       ]]):format(dir .. "/a.db"))
       db.close()
-      local pipe = io.popen("trap '' XFSZ; ulimit -f 1000; " .. tusk .. " run " .. program .. " 2>&1")
+      local pipe = io.popen("trap '' XFSZ; ulimit -f 1000; " .. tusk .. " run " .. script .. " 2>&1")
       local said = pipe:read("*a")
       pipe:close()
       assert.matches("^db%.[%a]+ 0$", said)
@@ -229,7 +230,7 @@ describe("a database in a file", function()
   it("ends with its host, whatever runs", function()
     temp.dir(function(dir)
       local path = dir .. "/a.db"
-      local program = temp.write(dir .. "/end.lua", ([[
+      local script = temp.write(dir .. "/end.lua", ([[
         local db = @db.open(%q)
         db.exec("create table t (n integer)")
         db.transaction(function(tx)
@@ -242,7 +243,7 @@ describe("a database in a file", function()
           end)
         end)
       ]]):format(path, database.ENDLESS, database.ENDLESS))
-      local pipe = io.popen(tusk .. " run " .. program .. " 2>&1")
+      local pipe = io.popen(tusk .. " run " .. script .. " 2>&1")
       local said = pipe:read("*a")
       pipe:close()
       assert.matches("enough", said)
@@ -276,9 +277,9 @@ describe("a database in a file", function()
   it("keeps what was committed, and nothing else, when its process is killed", function()
     temp.dir(function(dir)
       local path = dir .. "/a.db"
-      local program = temp.write(dir .. "/writer.lua", ([[
+      local writer = temp.write(dir .. "/writer.lua", ([[
         local db = @db.open(%q)
-        for i = 1, 1000 do
+        for i = 1, math.huge do
           db.transaction(function(tx)
             tx.t.insert { pair = i }
             tx.t.insert { pair = i }
@@ -292,9 +293,13 @@ describe("a database in a file", function()
       first.exec("create table t (id integer primary key, pair integer)")
       first.close()
       for _ = 1, 3 do
-        local pipe = io.popen("exec " .. tusk .. " run " .. program .. " & p=$!; sleep 0.15; kill -9 $p; wait $p 2>/dev/null")
-        for _ in pipe:lines() do told = told + 1 end
-        pipe:close()
+        program.start({ "run", writer }, {}, function(p)
+          for _ = 1, 100 do p:read_line() end
+          p:signal("sigkill")
+          local r = p:wait()
+          assert.equal("sigkill", r.signal)
+          told = told + select(2, r.stdout:gsub("\n", ""))
+        end)
         local db = @db.open(path)
         assert.equal("ok", db.value("pragma integrity_check"))
         assert.is_nil(db.one("select pair from t group by pair having count(*) % 2 = 1"))
