@@ -118,10 +118,17 @@ static int op_use(lua_State *L)
     return 0;
 }
 
-/* now() -> seconds on the host's clock */
+/* now() -> seconds on the host's clock, as of this turn of the loop */
 static int op_now(lua_State *L)
 {
     lua_pushnumber(L, (double)HOST(L)->now / 1e9);
+    return 1;
+}
+
+/* clock() -> the same, at this very moment */
+static int op_clock(lua_State *L)
+{
+    lua_pushnumber(L, (double)uv_hrtime() / 1e9);
     return 1;
 }
 
@@ -171,7 +178,7 @@ static void add_searcher(lua_State *L)
 void modules_open(lua_State *L, struct tusk *h)
 {
     static const luaL_Reg functions[] = {{"modules", op_modules}, {"use", op_use},
-                                         {"now", op_now},         {"wall", op_wall},
+                                         {"now", op_now}, {"clock", op_clock},         {"wall", op_wall},
                                          {"log", op_log},         {"stats", op_stats},
                                          {NULL, NULL}};
     host_register(L, h, functions);

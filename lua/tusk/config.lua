@@ -9,7 +9,14 @@ local config = {}
 
 --- The sections that belong to the host itself.
 config.CORE = {
-  db = { url = { type = "string", secret = false, doc = "the default database: a path, or :memory:" } },
+  db = {
+    url = { type = "string", doc = "the default database: a path, or :memory:" },
+    synchronous = { type = "string", choices = { "normal", "full" }, doc = "what a commit waits for" },
+    readonly = { type = "boolean" },
+    readers = { type = "integer", doc = "threads that read" },
+    cache_size = { type = "size", doc = "of the page cache" },
+    busy_timeout = { type = "duration", doc = "how long a lock of another process is waited for" },
+  },
   cache = { size = { type = "size", default = "64MiB", doc = "the most that the memory cache holds" } },
   log = { level = { type = "string", default = "info", choices = { "debug", "info", "warn", "error" } } },
 }
@@ -53,7 +60,7 @@ function config.read_file(path)
   local text = file:read("*a")
   file:close()
   local fn, message = loader.compile(text, "@" .. path)
-  if not fn then error(setmetatable({ kind = "config", message = message }, errors.Error), 0) end
+  if not fn then error(errors.of_compiler(message, "config"), 0) end
   local result = bounded(setfenv(fn, sandbox()), path)
   if type(result) ~= "table" then fail(path .. " must return a table") end
   return result

@@ -15,7 +15,7 @@ local core = {
   settle = wait.settle, checkpoint = wait.checkpoint, sleep = wait.sleep, yield = wait.yield, Queue = wait.Queue,
   spawn = task.spawn, async = task.async,
   scope = scope.run, timeout = scope.timeout, shield = scope.shield, flight_scope = scope.supervisor,
-  now = kernel.now, wall = kernel.wall, current = kernel.current, remaining = kernel.remaining,
+  now = kernel.now, clock = kernel.clock, wall = kernel.wall, current = kernel.current, remaining = kernel.remaining,
 }
 
 --- fn(…), within opts.timeout if there is one.

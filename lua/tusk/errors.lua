@@ -123,15 +123,20 @@ Error.is = errors.is
 -- A message handler sees a plain error's stack; wrapping happens later, where it leaves.
 local noted = {}
 
---- Message handler: remembers the traceback of an error that is not a table.
+--- Message handler: remembers the place and traceback of an error that does not carry its own.
 function errors.note(value)
-  if type(value) == "table" then return value end
+  if getmetatable(value) == Error then return value end
   local again = noted.again and rawequal(noted.value, value)
   noted.again = nil
   if again then return value end
   noted.value, noted.traceback, noted.any = value, clean_traceback(2), true
   noted.site = sites.here()
   return value
+end
+
+--- Where a foreign error object came from, if it was the last one noted: site, traceback.
+function errors.noted(value)
+  if noted.any and rawequal(noted.value, value) then return noted.site, noted.traceback end
 end
 
 --- Raises again what a handler has noted: its traceback stays that of the first time.
@@ -174,9 +179,23 @@ end
 
 --- The message handler at the base of every task: what leaves is always a table.
 function errors.at_base(value)
-  if type(value) == "table" then return value end
-  errors.note(value)
-  return errors.wrap(value)
+  return errors.wrap(errors.note(value))
+end
+
+--- A message of the compiler, "file:3: …" or "file:3:14: …", as an error with that place.
+---@param message string
+---@param kind string|nil "syntax" unless given
+function errors.of_compiler(message, kind)
+  local file, line, rest = message:match("^([^\n]-):(%d+): ([^\n]*)")
+  local column
+  if file and file:match(":%d+$") then
+    file, line, column, rest = message:match("^([^\n]-):(%d+):(%d+): ([^\n]*)")
+  end
+  if not file then return setmetatable({ kind = kind or "syntax", message = message }, Error) end
+  return setmetatable({
+    kind = kind or "syntax", message = rest, near = rest:match("near '(.-)'$"),
+    site = { file = file, line = tonumber(line), column = tonumber(column) },
+  }, Error)
 end
 
 --- Has somebody been given the outcome of this task?

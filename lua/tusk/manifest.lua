@@ -112,7 +112,7 @@ end
 ---@param dir string the plugin's own folder
 function manifest.load(file, default_name, dir)
   local fn, message = loader.loadfile(file)
-  if not fn then error(setmetatable({ kind = "plugin", message = message }, errors.Error), 0) end
+  if not fn then error(errors.of_compiler(message, "plugin"), 0) end
   return { manifest = manifest.check(fn(default_name, file), file, default_name), file = file, dir = dir }
 end
 

@@ -39,7 +39,7 @@ local function strict(name, namespace)
   mt.__index = function(_, key)
     local keys = keys_of(namespace)
     local hint, near = check.hint(tostring(key), keys)
-    errors.raise("operator", ("@%s has no function %q%s"):format(name, tostring(key), hint),
+    errors.raise("operator", ("no function %q%s"):format(tostring(key), hint),
       { suggestion = near, help = { "functions: " .. table.concat(keys, ", ") } })
   end
   return setmetatable(namespace, mt)

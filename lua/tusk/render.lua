@@ -40,11 +40,18 @@ local function line_in_chunk(site)
   end
 end
 
-local function caret(site, text, suggestion)
-  if not site.column then return nil end
-  local lead = text:sub(1, site.column - 1):gsub("[^\t]", " ")
-  local mark = ("^"):rep(math.max(1, site.span or 1))
-  return lead .. paint("31", mark .. (suggestion and (' did you mean "%s"?'):format(suggestion) or ""))
+-- The column and width to underline: the site's own, or where the compiler's message says it stumbled.
+local function underlined(err, text)
+  if err.site.column then return err.site.column, err.site.span or 1 end
+  local from = err.near and text:find(err.near, 1, true)
+  return from, from and #err.near
+end
+
+local function caret(err, text)
+  local column, width = underlined(err, text)
+  if not column then return nil end
+  local lead = text:sub(1, column - 1):gsub("[^\t]", " ")
+  return lead .. paint("31", ("^"):rep(width) .. (err.suggestion and (' did you mean "%s"?'):format(err.suggestion) or ""))
 end
 
 local function excerpt(out, err)
@@ -54,7 +61,7 @@ local function excerpt(out, err)
   if not text then return end
   local number = tostring(site.line)
   out[#out + 1] = ("%s │ %s"):format(number, text)
-  local under = caret(site, text, err.suggestion)
+  local under = caret(err, text)
   if under then out[#out + 1] = ("%s │ %s"):format((" "):rep(#number), under) end
 end
 
@@ -75,10 +82,40 @@ local function trace(out, err)
   for line in err.traceback:gmatch("[^\n]+") do out[#out + 1] = "  = " .. line end
 end
 
+local function field_text(key, v)
+  local name = type(key) == "string" and key or "[" .. tostring(key) .. "]"
+  return name .. " = " .. (type(v) == "string" and ("%q"):format(v) or tostring(v))
+end
+
+-- A table that is nobody's error object, by its first few fields.
+local function shown_table(value)
+  local mt = getmetatable(value)
+  if type(mt) == "table" and rawget(mt, "__tostring") then
+    local ok, text = pcall(tostring, value)
+    if ok then return tostring(text) end
+  end
+  local fields = {}
+  for key, v in next, value do
+    if #fields == 8 then
+      fields[9] = "…"
+      break
+    end
+    fields[#fields + 1] = field_text(key, v)
+  end
+  return "{ " .. table.concat(fields, ", ") .. " }"
+end
+
+-- Something raised that is no error object of ours.
+local function foreign(value)
+  local site, traceback = errors.noted(value)
+  return { kind = "lua", message = "error object: " .. (type(value) == "table" and shown_table(value) or tostring(value)),
+    site = site, traceback = traceback }
+end
+
 --- The text for any error, without a newline at its end.
 ---@param err any
 function render.error(err)
-  if getmetatable(err) ~= errors.Error then return paint("31", "error") .. ": " .. tostring(err) end
+  if getmetatable(err) ~= errors.Error then err = foreign(err) end
   local op = err.op and ("@" .. err.op .. ": ") or ""
   local out = { paint("31;1", "error[" .. err.kind .. "]") .. ": " .. op .. tostring(err.message) }
   if err.site then excerpt(out, err) end

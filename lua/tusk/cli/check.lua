@@ -23,7 +23,7 @@ end
 
 local function syntax(path, text)
   local fn, message = loader.compile(text, "@" .. path)
-  if not fn then return { kind = "syntax", message = message } end
+  if not fn then return errors.of_compiler(message) end
 end
 
 -- Operators that nobody provides, each with its place.

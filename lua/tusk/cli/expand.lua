@@ -10,7 +10,7 @@ function expand.main(program)
   local text, message = loader.read_all(path ~= "-" and path or nil)
   if not text then errors.raise("usage", message) end
   local plain, why = loader.expand(text, "@" .. path)
-  if not plain then error(setmetatable({ kind = "syntax", message = why }, errors.Error), 0) end
+  if not plain then error(errors.of_compiler(why), 0) end
   io.stdout:write(plain)
   return 0
 end

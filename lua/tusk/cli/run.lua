@@ -14,7 +14,7 @@ local run = {}
 local SHUTDOWN = 10 -- seconds that tasks have to end
 
 local function syntax_error(message)
-  error(setmetatable({ kind = "syntax", message = message }, errors.Error), 0)
+  error(errors.of_compiler(message), 0)
 end
 
 local function compile(text, chunkname)

@@ -259,7 +259,7 @@ function meta.__index(namespace, key)
   local maker = makers[key]
   if not maker then
     local hint, near = check.hint(tostring(key), NAMES)
-    errors.raise("operator", ("@db.%s has no function %q%s"):format(rawget(namespace, NAME), tostring(key), hint),
+    errors.raise("operator", ("no function %q%s"):format(tostring(key), hint),
       { suggestion = near, help = { "functions: " .. table.concat(NAMES, ", ") } })
   end
   local fn = maker(rawget(namespace, VIA), rawget(namespace, NAME))

@@ -17,9 +17,9 @@ local CONVERSIONS = "aAbBCdDeFGgHhIjmMnpRrStTuUVwWxXyYZzL%"
 ---@return number seconds since 1970, with a fraction
 function date.now() return core.wall() end
 
---- The clock of timeouts and expiry: only goes forward, and stands still while a task computes.
+--- Seconds on a clock that only goes forward: for measuring.
 ---@return number seconds
-function date.clock() return core.now() end
+function date.clock() return core.clock() end
 
 -- Days from 1970-01-01 in the proleptic Gregorian calendar (H. Hinnant, "chrono-Compatible
 -- Low-Level Date Algorithms"): years begin in March, 400 of them have 146097 days.
