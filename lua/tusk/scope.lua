@@ -8,7 +8,7 @@ local c_open, c_join, c_close, c_start = kernel.scope_open, kernel.scope_join, k
 local note = errors.note
 local xpcall = xpcall
 
-local ASKED, TIMEOUT, SHUTDOWN = 1, 3, 4 -- enum cancel_reason
+local ASKED, TIMEOUT, SHUTDOWN, OUTER = 1, 3, 4, 5 -- enum cancel_reason
 local REASONS = { "cancelled", "sibling_failed", "timeout", "shutdown", "outer" }
 local ON_ERROR = { fail = 0, collect = 1, log = 2 }
 local GRACE = 5 -- seconds that finalizers have
@@ -157,6 +157,7 @@ local function leave_badly(s, reason, noticed, failures, err, body_first, ...)
   if failure ~= nil and not (cancelled and errors.is(failure, "cancelled")) then errors.rethrow(failure) end
   if reason == ASKED or reason == SHUTDOWN then return nil, REASONS[reason] end
   if cancelled then error(err, 0) end
+  if reason == OUTER and noticed then kernel.cancelled() end -- while it waited for its children
   return ...
 end
 
