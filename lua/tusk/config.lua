@@ -11,7 +11,7 @@ local config = {}
 config.CORE = {
   db = {
     url = { type = "string", doc = "the default database: a path, or :memory:" },
-    synchronous = { type = "string", choices = { "normal", "full" }, doc = "what a commit waits for" },
+    synchronous = { type = "string", choices = { "off", "normal", "full", "extra" }, doc = "what a commit waits for" },
     readonly = { type = "boolean" },
     readers = { type = "integer", doc = "threads that read" },
     cache_size = { type = "size", doc = "of the page cache" },
