@@ -134,6 +134,14 @@ function errors.note(value)
   return value
 end
 
+--- Sets aside what was noted, while other code runs that may fail too.
+---@return function back brings it back
+function errors.set_aside()
+  local before = noted
+  noted = {}
+  return function() noted = before end
+end
+
 --- Where a foreign error object came from, if it was the last one noted: site, traceback.
 function errors.noted(value)
   if noted.any and rawequal(noted.value, value) then return noted.site, noted.traceback end
@@ -210,6 +218,20 @@ local function add(list, seen, err)
   list[#list + 1] = err
 end
 
+--- The first error, with a later one among its `suppressed`.
+---@param first any nil for none
+function errors.suppress(first, later)
+  if first == nil then return later end
+  first = errors.wrap(first)
+  local list = rawget(first, "suppressed")
+  if type(list) ~= "table" then
+    list = {}
+    rawset(first, "suppressed", list)
+  end
+  list[#list + 1] = later
+  return first
+end
+
 --- One error out of what a body and its children failed with, in the order they did; nil for none.
 ---@param body any the body's own error, or nil
 ---@param body_first boolean
@@ -223,13 +245,9 @@ function errors.gather(body, body_first, failures)
     if not (f.held and errors.observed(f.task)) then add(list, seen, f.err) end
   end
   add(list, seen, body)
-  local first = table.remove(list, 1)
-  if first == nil then return body end
-  if list[1] and getmetatable(first) == Error then
-    first.suppressed = first.suppressed or {}
-    for _, e in ipairs(list) do table.insert(first.suppressed, e) end
-  end
-  return first
+  if list[1] == nil then return body end
+  for i = 2, #list do errors.suppress(list[1], list[i]) end
+  return list[1]
 end
 
 function Error.__tostring(e)

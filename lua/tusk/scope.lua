@@ -97,38 +97,33 @@ end
 
 local function timed_out(s, err)
   local x = extra[s]
-  local after = x.timeout
-  local cancelled = errors.is(err, "cancelled")
-  errors.raise("timeout", "timed out after " .. duration_text(after), {
-    after = after, scope = x.name, op = cancelled and err.op or nil, retryable = true,
-    waited_at = cancelled and err.site or nil, suppressed = err ~= nil and not cancelled and { err } or nil,
-  })
-end
-
-local function suppress(err, e)
-  if err == nil then return e end
-  if getmetatable(err) == errors.Error then
-    err.suppressed = err.suppressed or {}
-    table.insert(err.suppressed, e)
+  local fields = { after = x.timeout, scope = x.name, retryable = true }
+  if errors.is(err, "cancelled") then
+    fields.op, fields.waited_at = err.op, err.site
+    fields.help = err.site and { ("waited at %s:%d"):format(err.site.file, err.site.line) }
+  elseif err ~= nil then
+    fields.suppressed = { errors.wrap(err) }
   end
-  return err
+  errors.raise("timeout", "timed out after " .. duration_text(x.timeout), fields)
 end
 
 local function run_finalizers(_, list)
   local first
   while list[1] do
     local ok, e = xpcall(table.remove(list), note)
-    if not ok then first = suppress(first, errors.wrap(e)) end
+    if not ok then first = errors.suppress(first, errors.wrap(e)) end
   end
   return first
 end
 
 local function finalize(s, x, err)
   local opts = { shield = true, timeout = x.grace or GRACE, name = x.name }
+  local back = errors.set_aside()
   local _, late = xpcall(scope.run, note, opts, run_finalizers, x.finalizers)
+  back()
   if late == nil then return err end
   if errors.is(err, "cancelled") then err = nil end
-  return suppress(err, late)
+  return errors.suppress(err, late)
 end
 
 -- Waits for the children, runs the finalizers, waits for what those, or others meanwhile, have started.
