@@ -7,23 +7,22 @@ local schema = require "tusk.schema"
 
 local config = {}
 
+local ENOENT = 2
+
 --- The sections that belong to the host itself.
 config.CORE = {
-  db = {
-    url = { type = "string", doc = "the default database: a path, or :memory:" },
-    synchronous = { type = "string", choices = { "off", "normal", "full", "extra" }, doc = "what a commit waits for" },
-    readonly = { type = "boolean" },
-    readers = { type = "integer", doc = "threads that read" },
-    cache_size = { type = "size", doc = "of the page cache" },
-    busy_timeout = { type = "duration", doc = "how long a lock of another process is waited for" },
-  },
+  db = { url = { type = "string", secret = false, doc = "the default database: a path, or :memory:" } },
   cache = { size = { type = "size", default = "64MiB", doc = "the most that the memory cache holds" } },
   log = { level = { type = "string", default = "info", choices = { "debug", "info", "warn", "error" } } },
 }
 
-local MAX_STEPS = 1e6 -- of a tusk.lua
+-- The bounds of a tusk.lua: what it may take in instructions and KiB, looked at every few instructions.
+local MAX_STEPS, MAX_KIB, STRIDE = 1e6, 16 * 1024, 10
 
--- tusk.lua is data: it gets env("NAME", default), the table and string functions, and a bounded time.
+-- What methods of strings are in a tusk.lua: the rest could make gigabytes in one step.
+local STRINGS = { format = string.format, lower = string.lower, upper = string.upper, sub = string.sub }
+
+-- tusk.lua is data: it gets env("NAME", default), a few functions, and a bounded time.
 local function sandbox()
   local function env(name, default)
     check.string("name", name)
@@ -33,8 +32,8 @@ local function sandbox()
   end
   return {
     env = env, tonumber = tonumber, tostring = tostring, pairs = pairs, ipairs = ipairs, type = type,
-    string = { format = string.format, lower = string.lower, upper = string.upper, sub = string.sub },
-    table = { concat = table.concat, insert = table.insert }, math = { floor = math.floor, max = math.max, min = math.min },
+    string = STRINGS, table = { concat = table.concat, insert = table.insert },
+    math = { floor = math.floor, max = math.max, min = math.min },
   }
 end
 
@@ -42,25 +41,64 @@ local function fail(message, help)
   errors.raise("config", message, { help = help })
 end
 
+local function too_large(from)
+  if collectgarbage("count") - from < MAX_KIB then return false end
+  collectgarbage()
+  return collectgarbage("count") - from >= MAX_KIB
+end
+
+-- The hook that ends a chunk which takes too much. It goes first: hooks are not one coroutine's alone.
+local function watch(path)
+  local left, from = MAX_STEPS / STRIDE, collectgarbage("count")
+  local function look()
+    left = left - 1
+    local much = left < 0 and "long" or too_large(from) and "much memory"
+    if not much then return end
+    debug.sethook()
+    error(("%s takes too %s: it is configuration, not a program"):format(path, much), 0)
+  end
+  jit.off(look)
+  return look
+end
+
 local function bounded(fn, path)
   jit.off(fn, true) -- compiled code does not count its steps
-  local co = coroutine.create(fn)
-  debug.sethook(co, function() error(path .. " takes too long: it is configuration, not a program", 0) end, "", MAX_STEPS)
+  local co, strings = coroutine.create(fn), getmetatable("")
+  local methods = strings.__index
+  strings.__index = STRINGS -- it cannot yield: nobody else sees this
+  debug.sethook(co, watch(path), "", STRIDE)
   local ok, result = coroutine.resume(co)
   debug.sethook(co)
+  strings.__index = methods
   if not ok then fail(tostring(result)) end
   if coroutine.status(co) ~= "dead" then fail(path .. ": configuration cannot yield") end
   return result
 end
 
+local function refuse_operators(text, path)
+  local _, sites = loader.expand(text)
+  if type(sites) ~= "table" or not sites[1] then return end
+  errors.raise("config", "configuration cannot use operators; it has env(\"NAME\", default)",
+    { op = sites[1], site = { file = path, line = sites[2], column = sites[3], span = sites[4] } })
+end
+
+-- The text of a file, or nil when there is none.
+local function text_of(path)
+  local file, message, number = io.open(path, "rb")
+  if not file and number == ENOENT then return nil end
+  if not file then fail("cannot open " .. message) end
+  local text, why = file:read("*a")
+  file:close()
+  return text or fail(("cannot read %s: %s"):format(path, why))
+end
+
 --- What a tusk.lua returns; {} when there is no such file.
 function config.read_file(path)
-  local file = io.open(path, "rb")
-  if not file then return {} end
-  local text = file:read("*a")
-  file:close()
+  local text = text_of(path)
+  if not text then return {} end
   local fn, message = loader.compile(text, "@" .. path)
-  if not fn then error(errors.of_compiler(message, "config"), 0) end
+  if not fn then error(setmetatable({ kind = "config", message = message }, errors.Error), 0) end
+  refuse_operators(text, path)
   local result = bounded(setfenv(fn, sandbox()), path)
   if type(result) ~= "table" then fail(path .. " must return a table") end
   return result
@@ -95,6 +133,18 @@ local function put_table(tree, problems, values, source)
   end
 end
 
+local function put_environment(tree, problems, all, opts)
+  if all ~= nil and type(all) ~= "table" then
+    problems[#problems + 1] = ("environments: a table expected, got %s (%s)"):format(type(all), opts.path)
+    return
+  end
+  local own = all and all[opts.environment]
+  if type(own) == "table" then put_table(tree, problems, own, ("%s (%s)"):format(opts.path, opts.environment))
+  elseif own ~= nil then
+    problems[#problems + 1] = ("environments.%s: a table expected, got %s (%s)"):format(opts.environment, type(own), opts.path)
+  end
+end
+
 local function put_path(tree, problems, path, value, source)
   local section, name = path:match("^(.+)%.([^.]+)$")
   if not section then
@@ -104,11 +154,27 @@ local function put_path(tree, problems, path, value, source)
   put(tree, section, name, { value = value, source = source, text = true })
 end
 
--- TUSK_DB__URL=… sets db.url; TUSK_PLUGINS__API_CLIENT__BASE=… sets plugins.api_client.base.
-local function put_variables(tree, problems, variables)
-  for name, value in pairs(variables) do
-    local path = name:match("^TUSK_(.+__.+)$")
-    if path then put_path(tree, problems, path:lower():gsub("__", "."), value, name) end
+local function plain(name)
+  return (name:lower():gsub("-", "_"))
+end
+
+-- The name that a variable means, which has neither its capitals nor its dashes.
+local function spelt(names, name)
+  for own in pairs(names) do
+    if plain(own) == name then return own end
+  end
+  return name
+end
+
+-- TUSK_DB__URL=… sets db.url; TUSK_PLUGINS__MY_API__BASE=… sets plugins.my-api.base.
+local function put_variables(tree, problems, variables, fields)
+  for variable, value in pairs(variables) do
+    local path = variable:match("^TUSK_(.+__.+)$")
+    local section, name = (path or ""):lower():gsub("__", "."):match("^(.+)%.([^.]+)$")
+    if section then
+      section = spelt(fields, section)
+      put_path(tree, problems, section .. "." .. spelt(fields[section] or {}, name), value, variable)
+    end
   end
 end
 
@@ -123,13 +189,13 @@ end
 --- Puts all layers together, unread: section → name → { value, source, text }.
 ---@param file table what tusk.lua returned
 ---@param opts table { path =, environment =, variables = name → value, set = string[] }
+---@param fields table section → fields: what can be set
 ---@return table tree, string[] problems
-function config.layers(file, opts)
+function config.layers(file, opts, fields)
   local tree, problems = {}, {}
   put_table(tree, problems, file, opts.path)
-  local own = type(file.environments) == "table" and file.environments[opts.environment]
-  if own then put_table(tree, problems, own, ("%s (%s)"):format(opts.path, opts.environment)) end
-  put_variables(tree, problems, opts.variables or {})
+  put_environment(tree, problems, file.environments, opts)
+  put_variables(tree, problems, opts.variables or {}, fields)
   put_flags(tree, problems, opts.set or {})
   return tree, problems
 end

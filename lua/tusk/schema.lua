@@ -14,7 +14,7 @@ local schema = {}
 local FIELD_KEYS = { "type", "default", "required", "secret", "choices", "doc" }
 
 local function whole(v)
-  return type(v) == "number" and v == math.floor(v)
+  return type(v) == "number" and v == math.floor(v) and math.abs(v) < math.huge
 end
 
 local function is_list(v)
@@ -32,7 +32,7 @@ end
 -- type → function(value) → the value as the plugin gets it, or nil
 local TYPES = {
   string = function(v) if type(v) == "string" then return v end end,
-  number = function(v) if type(v) == "number" then return v end end,
+  number = function(v) if type(v) == "number" and v == v then return v end end,
   integer = function(v) if whole(v) then return v end end,
   boolean = function(v) if type(v) == "boolean" then return v end end,
   list = function(v) if is_list(v) then return v end end,

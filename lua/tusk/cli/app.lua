@@ -58,10 +58,10 @@ end
 ---@return table values, table sources, table fields
 function app.configure(dir, plugins, flags)
   local path = dir .. "/tusk.lua"
-  local tree, problems = config.layers(config.read_file(path),
-    { path = path, environment = flags.env, variables = env.variables(), set = flags.set })
-  listed_but_absent(tree, plugins, problems)
   local fields = fields_of(plugins)
+  local tree, problems = config.layers(config.read_file(path),
+    { path = path, environment = flags.env, variables = env.variables(), set = flags.set }, fields)
+  listed_but_absent(tree, plugins, problems)
   local values, sources = config.resolve(tree, problems, fields)
   if not values.db.url then
     values.db.url, sources.db.url = flags.testing and ":memory:" or dir .. "/data/tusk.db", "default"
