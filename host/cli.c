@@ -103,10 +103,11 @@ static int unknown_command(const char *word)
     return usage("no such command or file:", word, "", near);
 }
 
-static int unknown_flag(const struct cli_command *command, const char *word)
+static int unknown_flag(const struct cli_command *command, char *word)
 {
     const char *near = NULL;
     int best = 99;
+    word[strcspn(word, "=")] = 0;
     for (const struct cli_flag *f = command->flags; f->name; f++)
         consider(&near, &best, word, f->name);
     return usage("unknown flag", word, "--", near);
@@ -135,7 +136,8 @@ static int take_value(struct cli_call *call, const struct cli_flag *flag, const 
 
 static int take_flag(struct cli_call *call, char ***argv)
 {
-    const char *word = **argv + 2, *equals = strchr(word, '=');
+    char *word = **argv + 2;
+    const char *equals = strchr(word, '=');
     size_t n = equals ? (size_t)(equals - word) : strlen(word);
     for (const struct cli_flag *f = call->command->flags; f->name; f++)
         if (strlen(f->name) == n && !strncmp(f->name, word, n))
