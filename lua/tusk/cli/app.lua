@@ -102,4 +102,14 @@ function app.load(dir, flags)
     sources = sources, fields = fields, main = main }
 end
 
+--- The same for commands that end when it fails: says why.
+---@return table|nil app
+---@return integer|nil status for the program to exit with
+function app.open(dir, flags)
+  local ok, result = xpcall(app.load, errors.at_base, dir, flags)
+  if ok then return result end
+  require("tusk.cli").complain(result)
+  return nil, errors.is(result, "usage") and 2 or 3
+end
+
 return app

@@ -117,7 +117,8 @@ end
 
 local function run_directory(program, flags, dir, args)
   local lifecycle = require "tusk.lifecycle"
-  local app = require("tusk.cli.app").load(dir, flags)
+  local app, wrong = require("tusk.cli.app").open(dir, flags)
+  if not app then return wrong end
   banner(program, app)
   _G.arg = { [0] = app.main or dir, unpack(args) }
   local status = start_and_run(program, flags, app, args)

@@ -82,7 +82,8 @@ end
 
 -- Its plugins are set up in the environment "test"; its main.lua is not run.
 local function with_plugins(dir, body)
-  local app = require("tusk.cli.app").load(dir, { env = "test", set = {}, testing = true })
+  local app, wrong = require("tusk.cli.app").open(dir, { env = "test", set = {}, testing = true })
+  if not app then return wrong end
   lifecycle.launch(app.plugins, app.values)
   local failed = lifecycle.await_ready(app.plugins, function() end)
   local ok, result = true, 3
