@@ -9,7 +9,6 @@
 #include "modules.h"
 
 #define SLICE_NS     2000000u /* resumes between two polls */
-#define STALE_NS     1000000u /* after which a deadline is not counted from the start of the turn */
 #define CLOSE_NS     5000000000u /* how long a close lets tasks go on */
 #define CLOSE_TURNS  10000       /* and the loop, for what is in flight: turns */
 
@@ -95,12 +94,9 @@ void host_register(lua_State *L, struct tusk *h, const luaL_Reg *functions)
     }
 }
 
-/* The turn's own time will do, and keeps timers in the order of their lengths, unless it has become old. */
 uint64_t host_due(struct tusk *h, double seconds)
 {
-    uint64_t now = uv_hrtime();
-    if (now - h->now > STALE_NS)
-        h->now = now;
+    h->now = uv_hrtime(); // the turn may have begun long ago
     return seconds < 1e9 ? h->now + (uint64_t)(seconds * 1e9) : UINT64_MAX;
 }
 

@@ -206,7 +206,7 @@ void place_open(lua_State *L, struct tusk *h);
 /* loader.c */
 void loader_open(lua_State *L, struct tusk *h);
 
-/* The moment so many seconds from now; never, if that is too far. May refresh h->now. */
+/* The moment so many seconds from now; never, if that is too far. Refreshes h->now. */
 uint64_t host_due(struct tusk *h, double seconds);
 void host_reference_async(struct tusk *h, int delta);
 /* Adds C functions to the table on top, each with the host as its upvalue. */
