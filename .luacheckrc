@@ -4,3 +4,4 @@ max_line_length = false
 unused_args = false -- a callback's signature is not its author's choice
 ignore = { "211/_at" } -- what @ expands to
 files["spec"] = { std = "luajit+busted" }
+files["**/tusk.lua"] = { read_globals = { "env" } } -- what configuration gets
