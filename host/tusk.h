@@ -71,7 +71,7 @@ typedef enum { TUSK_STEP_IDLE, TUSK_STEP_MORE, TUSK_STEP_WAITING } tusk_step_sta
  * blocks. IDLE: no task is left. MORE: some are ready. WAITING: all that are left wait.
  */
 TUSK_EXPORT tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us);
-/* Runs until no task is left. */
+/* Runs until no task is left. TUSK_E_STATE: some are, and nothing can ever wake them. */
 TUSK_EXPORT tusk_rc tusk_run(tusk_host *h);
 /* For a poll set of one's own: the descriptor to watch, and how long to wait at most (-1: for ever). */
 TUSK_EXPORT int tusk_wait_fd(const tusk_host *h);

@@ -15,6 +15,7 @@ local special = setmetatable({}, { __mode = "k" })
 kernel.use("coroutines", special) -- the host enters the coroutines of tasks, and those that open scopes
 
 local WAITS = "cannot resume coroutine: it waits in an operator"
+local RUNS = "cannot resume running coroutine"
 local NO_TASK = "cannot resume coroutine: it has a scope open, and no task is running"
 
 local pass
@@ -45,7 +46,7 @@ end
 local function refused(co)
   local how = special[co]
   if type(how) == "string" then return how end
-  if how == true then return end
+  if how == true then return RUNS end
   if not c_resume(co, how) then return NO_TASK end
   special[co] = true
 end

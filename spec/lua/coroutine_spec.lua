@@ -179,6 +179,19 @@ describe("a scope that a generator has open", function()
     assert.same({ 3 }, collect(next_row))
   end)
 
+  it("is left alone by one who resumes it while it runs", function()
+    local co, inside
+    co = coroutine.create(function()
+      @scope(function(s)
+        inside = { coroutine.resume(co) }
+        s:spawn(function() @yield() end)
+      end)
+      return "fine"
+    end)
+    assert.same({ true, "fine" }, { coroutine.resume(co) })
+    assert.same({ false, "cannot resume running coroutine" }, inside)
+  end)
+
   it("may be interleaved with that of another", function()
     local a, b, got = rows(), rows(), {}
     for _ = 1, 3 do
