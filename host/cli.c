@@ -5,10 +5,10 @@
 
 #include "cli.h"
 
-#define CONFIG_FLAGS                                                                              \
-    {"env", "NAME", "the environment: which part of tusk.lua's `environments` applies"},          \
-    {                                                                                             \
-        "set", "KEY=VALUE", "sets one value of the configuration: --set db.url=app.db"            \
+#define CONFIG_FLAGS                                                                               \
+    {"env", "NAME", "the environment: which part of tusk.lua's `environments` applies"},           \
+    {                                                                                              \
+        "set", "KEY=VALUE", "sets one value of the configuration: --set db.url=app.db"             \
     }
 
 static const struct cli_flag run_flags[] = {
@@ -28,8 +28,8 @@ const struct cli_command cli_commands[] = {
     {"run", "[DIR|FILE|-] [-- ARGS]", "loads plugins, runs main.lua; or runs one file, or stdin",
      run_flags, 0},
     {"-e", "CODE [ARGS]", "runs a piece of code", no_flags, 1},
-    {"test", "[PATHS] [busted flags]", "runs specs with busted, inside a task: they may wait and use @",
-     no_flags, 1},
+    {"test", "[PATHS] [busted flags]",
+     "runs specs with busted, inside a task: they may wait and use @", no_flags, 1},
     {"check", "[PATHS]", "syntax, unknown operators, plugins, configuration", check_flags, 0},
     {"expand", "FILE", "prints the plain Lua that a file stands for, line for line", no_flags, 0},
     {"help", "[COMMAND]", "this list, or one command", no_flags, 0},

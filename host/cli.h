@@ -1,4 +1,5 @@
-/* cli.h: the command line: one table of commands and flags, and what a call of the program asked for. */
+/* cli.h: the command line: one table of commands and flags, and what a call of the program asked
+ * for. */
 #ifndef CLI_H
 #define CLI_H 1
 
@@ -13,7 +14,7 @@ struct cli_flag {
 struct cli_command {
     const char *name, *arguments, *help;
     const struct cli_flag *flags; /* ends with a NULL name */
-    int passes_on;                /* arguments after the first operand are the script's, flags or not */
+    int passes_on; /* arguments after the first operand are the script's, flags or not */
 };
 
 extern const struct cli_command cli_commands[]; /* ends with a NULL name */
@@ -35,7 +36,8 @@ int cli_parse(int argc, char **argv, struct cli_call *call);
 /* Prints the list of commands, or one command. 0, or 2 when there is no such command. */
 int cli_help(const char *command);
 
-/* The log: lines are written to stderr by a thread of its own, so that a slow reader holds nobody up. */
+/* The log: lines are written to stderr by a thread of its own, so that a slow reader holds nobody
+ * up. */
 void cli_log_line(const char *line, size_t length);
 /* Waits a moment for what was logged to be written; then the thread ends. */
 void cli_log_close(void);

@@ -8,9 +8,9 @@
 #include "host.h"
 #include "modules.h"
 
-#define SLICE_NS     2000000u /* resumes between two polls */
-#define CLOSE_NS     5000000000u /* how long a close lets tasks go on */
-#define CLOSE_TURNS  10000       /* and the loop, for what is in flight: turns */
+#define SLICE_NS    2000000u    /* resumes between two polls */
+#define CLOSE_NS    5000000000u /* how long a close lets tasks go on */
+#define CLOSE_TURNS 10000       /* and the loop, for what is in flight: turns */
 
 /* ---- memory ---- */
 
@@ -167,8 +167,8 @@ static int idle(struct tusk *h)
 }
 
 /*
- * One turn: resume what is ready, poll, fire timers. Blocks in the poll if `wait` and nothing is ready.
- * -1: nothing can ever wake any task again.
+ * One turn: resume what is ready, poll, fire timers. Blocks in the poll if `wait` and nothing is
+ * ready. -1: nothing can ever wake any task again.
  */
 static int turn(struct tusk *h, int wait)
 {
@@ -195,7 +195,8 @@ static void on_async(uv_async_t *async)
     wait_take_posted(async->data);
 }
 
-/* Writing to what nobody reads must be an error, not the end of the process. -> whether one was pending */
+/* Writing to what nobody reads must be an error, not the end of the process. -> whether one was
+ * pending */
 static int block_sigpipe(sigset_t *old)
 {
     sigset_t set, pending;
@@ -282,6 +283,7 @@ static int open_modules(lua_State *L)
     lua_newtable(L);
     task_open(L, h);
     scope_open_lua(L, h);
+    stray_open(L, h);
     wait_open(L, h);
     place_open(L, h);
     loader_open(L, h);
@@ -329,7 +331,8 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
     if (!h)
         return TUSK_E_NOMEM;
     if (c)
-        memcpy(&h->config, c, c->struct_size < sizeof h->config ? c->struct_size : sizeof h->config);
+        memcpy(&h->config, c,
+               c->struct_size < sizeof h->config ? c->struct_size : sizeof h->config);
     h->posted_tail = &h->posted;
     h->before_poll_tail = &h->before_poll;
     h->root.on_error = ON_ERROR_LOG;
@@ -407,9 +410,14 @@ const char *tusk_version(void)
 
 const char *tusk_strerror(tusk_rc rc)
 {
-    static const char *const texts[] = {"ok", "bad argument", "not enough memory",
-                                        "wrong version of the library", "not in this state",
-                                        "syntax error", "error in Lua", "input or output error"};
+    static const char *const texts[] = {"ok",
+                                        "bad argument",
+                                        "not enough memory",
+                                        "wrong version of the library",
+                                        "not in this state",
+                                        "syntax error",
+                                        "error in Lua",
+                                        "input or output error"};
     return (size_t)rc < sizeof texts / sizeof *texts ? texts[rc] : "unknown error";
 }
 

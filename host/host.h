@@ -13,10 +13,25 @@
 #include "tusk.h"
 #include "tusk_lua.h"
 
-enum task_state { TASK_RUNNING, TASK_READY, TASK_PARKED, TASK_JOINING, TASK_DONE, TASK_FAILED, TASK_CANCELLED };
+enum task_state {
+    TASK_RUNNING,
+    TASK_READY,
+    TASK_PARKED,
+    TASK_JOINING,
+    TASK_DONE,
+    TASK_FAILED,
+    TASK_CANCELLED
+};
 
 /* Why a scope is cancelled; 0 is not at all. OUTER: an enclosing scope was. */
-enum cancel_reason { CANCEL_NONE, CANCEL_ASKED, CANCEL_SIBLING, CANCEL_TIMEOUT, CANCEL_SHUTDOWN, CANCEL_OUTER };
+enum cancel_reason {
+    CANCEL_NONE,
+    CANCEL_ASKED,
+    CANCEL_SIBLING,
+    CANCEL_TIMEOUT,
+    CANCEL_SHUTDOWN,
+    CANCEL_OUTER
+};
 
 /* What a scope does when a child nobody awaits fails: fail itself, keep the error, or report it. */
 enum on_error { ON_ERROR_FAIL, ON_ERROR_COLLECT, ON_ERROR_LOG };
@@ -40,7 +55,8 @@ struct scope {
     uint8_t delivered; /* somebody inside has been told that it is cancelled */
 };
 
-/* What Lua holds of a task, and all that outlives it. Results that are not plain numbers: its environment. */
+/* What Lua holds of a task, and all that outlives it. Results that are not plain numbers: its
+ * environment. */
 struct handle {
     struct task *task; /* NULL once it has ended */
     double number;
@@ -63,11 +79,11 @@ struct task { /* from slabs, paired with its coroutine for life and recycled wit
     struct task *after, *before;
     struct queue awaiters;
     struct timer timer;
-    uint64_t since; /* when it parked, on the host's clock */
+    uint64_t since;         /* when it parked, on the host's clock */
     int co_ref, handle_ref; /* its coroutine and its handle, in the registry */
-    int nargs;           /* what the next resume passes, already on its stack */
-    uint8_t state, held; /* held: its failure waits for an await */
-    uint8_t body_first;  /* its body failed before any of its children did */
+    int nargs;              /* what the next resume passes, already on its stack */
+    uint8_t state, held;    /* held: its failure waits for an await */
+    uint8_t body_first;     /* its body failed before any of its children did */
     uint8_t ok;
     uint8_t strays; /* coroutines of the user may have left scopes open in it */
 };
@@ -77,6 +93,7 @@ struct explicit_scope { /* userdata: a scope opened inside a task */
     struct timer timer;
     uint32_t magic;
     uint64_t deadline;
+    double after;  /* what it was given: seconds */
     lua_State *co; /* the user's coroutine that opened it; NULL: the task itself */
 };
 
@@ -132,7 +149,7 @@ struct tusk {
     struct tusk_hook *before_poll, **before_poll_tail, *at_close;
     uv_mutex_t post_mutex;
     struct tusk_wait *posted, **posted_tail;
-    atomic_int stop; /* a shutdown was asked for */
+    atomic_int stop;       /* a shutdown was asked for */
     int stopping, closing; /* closing: 1 tasks are ended, 2 Lua goes */
     uint64_t close_by;     /* a close waits no longer; 0: for ever */
     char message[256];
@@ -144,13 +161,18 @@ struct tusk {
 
 /* task.c: the only place that resumes or yields a task. */
 void task_ready(struct tusk *h, struct task *t, int nargs);
-void task_drain(struct tusk *h, uint64_t until); /* resumes ready tasks until none is left or the time has come */
-int task_park(lua_State *L, struct tusk *h, int nvalues);  /* yields PARK and the nvalues on top */
-int task_pause(lua_State *L, struct tusk *h, int nvalues); /* the same, ready at once; they come back */
-enum { TASK_HELD = 1, TASK_INSIDE = 2 }; /* failure waits for an await; spawned by the host's own Lua */
+void task_drain(struct tusk *h,
+                uint64_t until); /* resumes ready tasks until none is left or the time has come */
+int task_park(lua_State *L, struct tusk *h, int nvalues); /* yields PARK and the nvalues on top */
+int task_pause(lua_State *L, struct tusk *h,
+               int nvalues); /* the same, ready at once; they come back */
+enum {
+    TASK_HELD = 1,
+    TASK_INSIDE = 2
+}; /* failure waits for an await; spawned by the host's own Lua */
 /* Starts the function and its nargs on top of L as a child of s; pushes its handle. May raise. */
 int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how);
-void task_interrupt(struct tusk *h, struct task *t);   /* its scope was cancelled */
+void task_interrupt(struct tusk *h, struct task *t); /* its scope was cancelled */
 void task_free_all(struct tusk *h);
 struct handle *task_handle(lua_State *L, int index); /* raises unless it is one */
 void task_push_handle(lua_State *L, struct task *t);
@@ -162,12 +184,24 @@ void queue_remove(struct task *t);
 
 /* scope.c */
 void scope_link(struct scope *parent, struct scope *s);
-struct scope *scope_unlink(struct scope *s); /* its owner, if that was joining and this was the last */
-void scope_abandon_all(struct tusk *h, struct task *t); /* the scopes its code has left open */
+struct scope *
+scope_unlink(struct scope *s); /* its owner, if that was joining and this was the last */
+/* Gives s to another owner. Neither the old nor the new one is joining: their bodies run. */
+void scope_move(struct tusk *h, struct scope *s, struct scope *parent);
 void scope_cancel(struct tusk *h, struct scope *s, enum cancel_reason why);
 uint64_t scope_deadline(const struct scope *s);
 void scope_expired(struct tusk *h, struct timer *timer);
 void scope_open_lua(lua_State *L, struct tusk *h);
+
+static inline struct explicit_scope *scope_explicit(const struct scope *s)
+{
+    return s->is_task ? NULL : (struct explicit_scope *)s;
+}
+
+/* stray.c */
+void stray_note(lua_State *L, struct tusk *h);          /* the user's coroutine L opens a scope */
+void stray_abandon_all(struct tusk *h, struct task *t); /* the scopes that t's code has left open */
+void stray_open(lua_State *L, struct tusk *h);
 
 /* timer.c: one heap of {due, who} under one uv_timer */
 int timer_reserve(struct tusk *h); /* 0, or -1: out of memory. Makes room for one timer_start */

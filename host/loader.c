@@ -35,8 +35,8 @@ static int push_expansion(lua_State *L)
 }
 
 /*
- * expand(source) -> text, sites { name, line, column, span, ... }; or false when there is nothing to
- * rewrite; or nil, message, line, column for a syntax error of the dialect.
+ * expand(source) -> text, sites { name, line, column, span, ... }; or false when there is nothing
+ * to rewrite; or nil, message, line, column for a syntax error of the dialect.
  */
 static int op_expand(lua_State *L)
 {

@@ -71,7 +71,8 @@ static int load_binding(lua_State *L, const char *name)
     return 1;
 }
 
-/* A searcher for package.loaders: tusk.* among the embedded files, tusk.binding.* among the libraries. */
+/* A searcher for package.loaders: tusk.* among the embedded files, tusk.binding.* among the
+ * libraries. */
 static int search(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
@@ -107,8 +108,9 @@ static int op_modules(lua_State *L)
 /* use(which, value): gives the host one of the Lua values of enum callback */
 static int op_use(lua_State *L)
 {
-    static const char *const names[] = {"error",  "cancelled", "refuse",   "handler", "outcome",
-                                        "failed", "unhandled", "deadlock", "stopping", "xpcall", "named", "task", "coroutines", NULL};
+    static const char *const names[] = {"error",  "cancelled", "refuse",     "handler",  "outcome",
+                                        "failed", "unhandled", "deadlock",   "stopping", "xpcall",
+                                        "named",  "task",      "coroutines", NULL};
     struct tusk *h = HOST(L);
     int which = luaL_checkoption(L, 1, NULL, names);
     lua_settop(L, 2);
@@ -177,10 +179,9 @@ static void add_searcher(lua_State *L)
 
 void modules_open(lua_State *L, struct tusk *h)
 {
-    static const luaL_Reg functions[] = {{"modules", op_modules}, {"use", op_use},
-                                         {"now", op_now}, {"clock", op_clock},         {"wall", op_wall},
-                                         {"log", op_log},         {"stats", op_stats},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"modules", op_modules}, {"use", op_use}, {"now", op_now},     {"clock", op_clock},
+        {"wall", op_wall},       {"log", op_log}, {"stats", op_stats}, {NULL, NULL}};
     host_register(L, h, functions);
     lua_pushlightuserdata(L, PARK(h));
     lua_setfield(L, -2, "PARK");

@@ -6,7 +6,8 @@
 
 struct tusk;
 
-/* Takes the table of the host's functions on top of L as module "tusk.kernel", then loads "tusk.core". */
+/* Takes the table of the host's functions on top of L as module "tusk.kernel", then loads
+ * "tusk.core". */
 void modules_open(lua_State *L, struct tusk *h);
 
 #endif

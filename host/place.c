@@ -11,8 +11,8 @@ static int is_own(const lua_Debug *ar)
 }
 
 /*
- * here(sites[, coroutine]) -> the entry that `sites` has for the function of the innermost frame with
- * one; or nil, file, line of the innermost frame that is a user's; whichever is met first.
+ * here(sites[, coroutine]) -> the entry that `sites` has for the function of the innermost frame
+ * with one; or nil, file, line of the innermost frame that is a user's; whichever is met first.
  */
 static int op_here(lua_State *L)
 {

@@ -68,51 +68,7 @@ void scope_cancel(struct tusk *h, struct scope *root, enum cancel_reason why)
     }
 }
 
-static struct explicit_scope *as_explicit(const struct scope *s)
-{
-    return s->is_task ? NULL : (struct explicit_scope *)s;
-}
-
-uint64_t scope_deadline(const struct scope *s)
-{
-    for (; s && !s->shielded; s = s->parent) {
-        const struct explicit_scope *x = as_explicit(s);
-        if (x && x->deadline != UINT64_MAX)
-            return x->deadline;
-    }
-    const struct explicit_scope *x = s ? as_explicit(s) : NULL;
-    return x ? x->deadline : UINT64_MAX;
-}
-
-void scope_expired(struct tusk *h, struct timer *timer)
-{
-    char *x = (char *)timer - offsetof(struct explicit_scope, timer);
-    scope_cancel(h, &((struct explicit_scope *)x)->scope, CANCEL_TIMEOUT);
-}
-
-/*
- * ---- scopes that a user's coroutine has open ----
- *
- * While the coroutine runs they are inside whatever its consumer is inside of. While it is suspended by
- * a yield of the user's they wait, under the task's own scope. One that will never be resumed is
- * abandoned: what its scopes own is cancelled and handed to the scope around them.
- */
-
-static int opened_in(const struct scope *s, const lua_State *co)
-{
-    const struct explicit_scope *x = as_explicit(s);
-    return x && x->co == co;
-}
-
-static struct scope *outermost_of(struct scope *inner, const lua_State *co)
-{
-    while (inner->parent && opened_in(inner->parent, co))
-        inner = inner->parent;
-    return inner;
-}
-
-/* Neither the old owner nor the new one is joining: their bodies run. */
-static void scope_move(struct tusk *h, struct scope *s, struct scope *parent)
+void scope_move(struct tusk *h, struct scope *s, struct scope *parent)
 {
     if (s->parent == parent)
         return;
@@ -123,101 +79,21 @@ static void scope_move(struct tusk *h, struct scope *s, struct scope *parent)
         scope_cancel(h, s, CANCEL_OUTER);
 }
 
-static struct scope *explicit_child(struct scope *s)
+uint64_t scope_deadline(const struct scope *s)
 {
-    for (s = s->child; s && s->is_task; s = s->next)
-        ;
-    return s;
-}
-
-/* Hands what s owns, and the failures it has kept, to another scope. */
-static void hand_over(struct tusk *h, struct scope *s, struct scope *owner)
-{
-    timer_stop(h, &as_explicit(s)->timer);
-    for (struct scope *c = s->child, *next; c; c = next) {
-        next = c->next;
-        if (c->is_task)
-            scope_move(h, c, owner);
+    for (; s && !s->shielded; s = s->parent) {
+        const struct explicit_scope *x = scope_explicit(s);
+        if (x && x->deadline != UINT64_MAX)
+            return x->deadline;
     }
-    if (s->errors && !owner->errors) {
-        owner->errors = s->errors;
-        s->errors = 0;
-    }
+    const struct explicit_scope *x = s ? scope_explicit(s) : NULL;
+    return x ? x->deadline : UINT64_MAX;
 }
 
-static void abandon(struct tusk *h, struct scope *outermost)
+void scope_expired(struct tusk *h, struct timer *timer)
 {
-    struct scope *owner = outermost->parent;
-    for (struct scope *s = outermost; s; s = explicit_child(s)) {
-        scope_cancel(h, s, CANCEL_OUTER);
-        hand_over(h, s, owner);
-        s->task = NULL;
-    }
-    scope_unlink(outermost);
-    outermost->parent = NULL;
-}
-
-void scope_abandon_all(struct tusk *h, struct task *t)
-{
-    t->scope = &t->own;
-    for (struct scope *s; (s = explicit_child(&t->own));)
-        abandon(h, s);
-}
-
-/* scope_suspend(co) -> the innermost scope that co, which has just yielded or ended, has open; or nil */
-static int op_suspend(lua_State *L)
-{
-    struct tusk *h = HOST(L);
-    lua_State *co = lua_tothread(L, 1);
-    struct task *t = h->current;
-    struct scope *inner = t ? t->scope : NULL;
-    if (!inner || !opened_in(inner, co))
-        return 0;
-    struct scope *outermost = outermost_of(inner, co);
-    t->scope = outermost->parent;
-    t->strays = 1;
-    scope_move(h, outermost, &t->own);
-    if (lua_status(co) != LUA_YIELD) { // it died without closing them
-        abandon(h, outermost);
-        return 0;
-    }
-    lua_pushlightuserdata(L, inner);
-    return 1;
-}
-
-/* scope_resume(co, innermost) -> whether co, about to run again, may: its scopes are now the consumer's */
-static int op_resume(lua_State *L)
-{
-    struct tusk *h = HOST(L);
-    lua_State *co = lua_tothread(L, 1);
-    struct task *t = h->current;
-    struct scope *inner = lua_touserdata(L, 2), *outermost = outermost_of(inner, co);
-    if (!t)
-        return 0;
-    for (struct scope *s = inner;; s = s->parent) {
-        s->task = t;
-        if (s == outermost)
-            break;
-    }
-    scope_move(h, outermost, t->scope);
-    t->scope = inner;
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
-/* The __gc of a scope that a user's coroutine opened. */
-static int op_collect(lua_State *L)
-{
-    struct tusk *h = HOST(L);
-    struct explicit_scope *x = lua_touserdata(L, 1);
-    if (h->closing > 1)
-        return 0;
-    if (x->scope.task)
-        abandon(h, outermost_of(&x->scope, x->co));
-    if (x->scope.errors)
-        luaL_unref(L, LUA_REGISTRYINDEX, x->scope.errors);
-    x->scope.errors = 0;
-    return 0;
+    char *x = (char *)timer - offsetof(struct explicit_scope, timer);
+    scope_cancel(h, &((struct explicit_scope *)x)->scope, CANCEL_TIMEOUT);
 }
 
 /* ---- for Lua ---- */
@@ -235,6 +111,7 @@ static void set_deadline(lua_State *L, struct tusk *h, struct explicit_scope *x,
 {
     uint64_t outer = x->scope.shielded ? UINT64_MAX : scope_deadline(x->scope.parent);
     uint64_t own = host_due(h, seconds);
+    x->after = seconds;
     x->deadline = own < outer ? own : outer;
     if (own >= outer) // the outer one fires, and is charged
         return;
@@ -243,19 +120,9 @@ static void set_deadline(lua_State *L, struct tusk *h, struct explicit_scope *x,
     timer_start(h, &x->timer, own);
 }
 
-/* Notes that the user's coroutine which runs has a scope open. */
-static void note_coroutine(lua_State *L, struct tusk *h)
-{
-    lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[COROUTINES]);
-    lua_pushthread(L);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-}
-
 /*
- * scope_open(seconds | nil, on_error: 0 fail 1 collect 2 log, shielded, metatable, metatable for one that a
- * user's coroutine opens) -> scope
+ * scope_open(seconds | nil, on_error: 0 fail 1 collect 2 log, shielded, metatable, metatable for
+ * one that a user's coroutine opens) -> scope
  */
 static int op_open(lua_State *L)
 {
@@ -267,7 +134,7 @@ static int op_open(lua_State *L)
     struct task *t = h->current;
     int stray = L != t->co;
     if (stray)
-        note_coroutine(L, h);
+        stray_note(L, h);
     struct explicit_scope *x = lua_newuserdata(L, sizeof *x);
     *x = (struct explicit_scope){.magic = SCOPE_MAGIC, .deadline = UINT64_MAX};
     x->co = stray ? L : NULL;
@@ -285,7 +152,8 @@ static int op_open(lua_State *L)
     return 1;
 }
 
-/* scope_join(scope, ok): cancels the children unless ok; false: there is none; nothing: it waited for all */
+/* scope_join(scope, ok): cancels the children unless ok; false: there is none; nothing: it waited
+ * for all */
 static int op_join(lua_State *L)
 {
     struct tusk *h = HOST(L);
@@ -339,7 +207,8 @@ static int op_errors(lua_State *L)
     return 1;
 }
 
-/* scope_reason(scope) -> why it is cancelled (a number, 0 for not), children alive, whether it is open */
+/* scope_reason(scope) -> why it is cancelled (a number, 0 for not), children alive, whether it is
+ * open */
 static int op_reason(lua_State *L)
 {
     struct explicit_scope *x = to_scope(L, 1);
@@ -347,6 +216,13 @@ static int op_reason(lua_State *L)
     lua_pushinteger(L, x->scope.live);
     lua_pushboolean(L, x->scope.task != NULL);
     return 3;
+}
+
+/* scope_after(scope) -> the seconds its timeout was given */
+static int op_after(lua_State *L)
+{
+    lua_pushnumber(L, to_scope(L, 1)->after);
+    return 1;
 }
 
 /* scope_fail(scope, err): as if a child had failed with err -> whether that wakes anybody */
@@ -393,7 +269,8 @@ static int op_set_app(lua_State *L)
     return 0;
 }
 
-/* supervisor() -> address of the innermost scope around the running task that only reports failures */
+/* supervisor() -> address of the innermost scope around the running task that only reports failures
+ */
 static int op_supervisor(lua_State *L)
 {
     struct tusk *h = HOST(L);
@@ -427,12 +304,13 @@ static int op_remaining(lua_State *L)
 void scope_open_lua(lua_State *L, struct tusk *h)
 {
     static const luaL_Reg functions[] = {
-        {"scope_open", op_open},     {"scope_join", op_join},       {"scope_close", op_close},
-        {"scope_cancel", op_cancel}, {"scope_errors", op_errors},   {"scope_reason", op_reason},
-        {"scope_fail", op_fail},     {"scope_start", op_start},     {"set_app", op_set_app},
-        {"remaining", op_remaining}, {"supervisor", op_supervisor}, {"scope_address", op_address},
-        {"scope_suspend", op_suspend}, {"scope_resume", op_resume}, {"scope_collect", op_collect},
-        {NULL, NULL},
+        {"scope_open", op_open},       {"scope_join", op_join},
+        {"scope_close", op_close},     {"scope_cancel", op_cancel},
+        {"scope_errors", op_errors},   {"scope_reason", op_reason},
+        {"scope_fail", op_fail},       {"scope_start", op_start},
+        {"set_app", op_set_app},       {"remaining", op_remaining},
+        {"supervisor", op_supervisor}, {"scope_address", op_address},
+        {"scope_after", op_after},     {NULL, NULL},
     };
     host_register(L, h, functions);
 }

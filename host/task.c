@@ -10,8 +10,8 @@
 #define INLINE_MAX 128 /* answers without waiting, per resume */
 
 /*
- * A coroutine's stack, for life: 1 xpcall, 2 the error handler; above them what xpcall was given, and
- * when it has returned: 3 whether all went well, then the values.
+ * A coroutine's stack, for life: 1 xpcall, 2 the error handler; above them what xpcall was given,
+ * and when it has returned: 3 whether all went well, then the values.
  */
 enum { SLOT_XPCALL = 1, SLOT_HANDLER, SLOT_OK, SLOT_RESULTS };
 
@@ -102,8 +102,7 @@ static struct task *record_get(lua_State *L, struct tusk *h)
     t->own.child = NULL;
     t->own.live = 0;
     t->own.errors = 0;
-    t->own.reason = t->own.shielded = t->own.joining = t->own.on_error =
-        t->own.delivered = 0;
+    t->own.reason = t->own.shielded = t->own.joining = t->own.on_error = t->own.delivered = 0;
     t->own.is_task = 1;
     t->own.task = t;
     t->scope = &t->own;
@@ -120,7 +119,8 @@ static void record_put(struct tusk *h, struct task *t)
         t->co = NULL;
     } else {
         lua_settop(t->co, SLOT_HANDLER);
-        if (t->handle->kept == KEPT_TABLE) { // a plain handle may wait for the next task to replace it
+        if (t->handle->kept ==
+            KEPT_TABLE) { // a plain handle may wait for the next task to replace it
             lua_pushboolean(t->co, 0);
             lua_rawseti(t->co, LUA_REGISTRYINDEX, t->handle_ref);
         }
@@ -190,7 +190,8 @@ static void report_failure(lua_State *L, struct tusk *h, struct task *t)
     }
 }
 
-/* Protected: decides the outcome of a task that did more than return nothing, a number or a boolean. */
+/* Protected: decides the outcome of a task that did more than return nothing, a number or a
+ * boolean. */
 static int end_protected(lua_State *L)
 {
     struct ending *e = lua_touserdata(L, 1);
@@ -267,7 +268,8 @@ static struct scope *end_one(struct tusk *h, struct task *t)
 
 static void task_end(struct tusk *h, struct task *t)
 {
-    for (struct scope *s; (s = end_one(h, t)); t = s->task) { // not by recursion: chains may be long
+    for (struct scope *s; (s = end_one(h, t));
+         t = s->task) { // not by recursion: chains may be long
         s->joining = 0;
         if (!s->is_task) {
             task_ready(h, s->task, 0);
@@ -287,7 +289,7 @@ static void body_ended(struct tusk *h, struct task *t, int status)
     t->ok = (uint8_t)lua_toboolean(t->co, SLOT_OK);
     t->body_first = !t->ok && !t->own.errors;
     if (t->strays || t->scope != &t->own)
-        scope_abandon_all(h, t);
+        stray_abandon_all(h, t);
     if (!t->own.live) {
         task_end(h, t);
         return;
@@ -332,7 +334,6 @@ void task_drain(struct tusk *h, uint64_t until)
     }
 }
 
-
 int task_park(lua_State *L, struct tusk *h, int nvalues)
 { // yields PARK and the values; the next resume passes back what is on top
     h->current->state = TASK_PARKED;
@@ -361,7 +362,8 @@ void task_interrupt(struct tusk *h, struct task *t)
     timer_stop(h, &t->timer);
     if (t->queue)
         queue_remove(t);
-    lua_pushboolean(t->co, 1); // what the parking call returns; a C function's stack has room for it
+    lua_pushboolean(t->co,
+                    1); // what the parking call returns; a C function's stack has room for it
     task_ready(h, t, 1);
 }
 
@@ -554,7 +556,7 @@ static int op_cancel(lua_State *L)
 /* state(task) -> "running" "ready" "parked" "joining" "done" "failed" "cancelled", observed */
 static int op_state(lua_State *L)
 {
-    static const char *const names[] = {"running", "ready", "parked", "joining",
+    static const char *const names[] = {"running", "ready",  "parked",   "joining",
                                         "done",    "failed", "cancelled"};
     struct handle *d = task_handle(L, 1);
     lua_pushstring(L, names[d->task ? d->task->state : d->state]);
@@ -572,7 +574,8 @@ static int op_current(lua_State *L)
     return 1;
 }
 
-/* info(task) -> id, address of the function that spawned it, line there, the task whose scope owns it */
+/* info(task) -> id, address of the function that spawned it, line there, the task whose scope owns
+ * it */
 static int op_info(lua_State *L)
 {
     struct handle *d = task_handle(L, 1);
@@ -619,8 +622,8 @@ static int op_coroutine_of(lua_State *L)
 static int op_is_task(lua_State *L)
 {
     struct handle *d = lua_touserdata(L, 1);
-    lua_pushboolean(L, d && lua_type(L, 1) == LUA_TUSERDATA &&
-                           lua_objlen(L, 1) == sizeof *d && d->magic == TASK_MAGIC);
+    lua_pushboolean(L, d && lua_type(L, 1) == LUA_TUSERDATA && lua_objlen(L, 1) == sizeof *d &&
+                           d->magic == TASK_MAGIC);
     return 1;
 }
 
@@ -649,12 +652,25 @@ static int op_tasks(lua_State *L)
 void task_open(lua_State *L, struct tusk *h)
 {
     static const luaL_Reg functions[] = {
-        {"spawn", op_spawn},     {"spawn_root", op_spawn_root}, {"spawn_inside", op_spawn_inside},
-        {"async", op_async},     {"async_inside", op_async_inside}, {"await", op_await},
-        {"result", op_result},   {"keep", op_keep},       {"kept", op_kept},
-        {"cancel", op_cancel},   {"state", op_state},     {"current", op_current},
-        {"info", op_info},       {"is_task", op_is_task}, {"parked_for", op_parked_for},
-        {"tasks", op_tasks},     {"coroutine_of", op_coroutine_of}, {"address", op_address}, {NULL, NULL},
+        {"spawn", op_spawn},
+        {"spawn_root", op_spawn_root},
+        {"spawn_inside", op_spawn_inside},
+        {"async", op_async},
+        {"async_inside", op_async_inside},
+        {"await", op_await},
+        {"result", op_result},
+        {"keep", op_keep},
+        {"kept", op_kept},
+        {"cancel", op_cancel},
+        {"state", op_state},
+        {"current", op_current},
+        {"info", op_info},
+        {"is_task", op_is_task},
+        {"parked_for", op_parked_for},
+        {"tasks", op_tasks},
+        {"coroutine_of", op_coroutine_of},
+        {"address", op_address},
+        {NULL, NULL},
     };
     host_register(L, h, functions);
 }

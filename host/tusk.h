@@ -1,9 +1,9 @@
 /*
  * tusk.h: an async host for Lua, as a library.
  *
- * A host is one LuaJIT state on one libuv loop, owned by one thread at a time. Nothing here is global:
- * no signals, no output, no exit; several hosts may live in one process. Every call comes from the
- * owner's thread unless marked [any].
+ * A host is one LuaJIT state on one libuv loop, owned by one thread at a time. Nothing here is
+ * global: no signals, no output, no exit; several hosts may live in one process. Every call comes
+ * from the owner's thread unless marked [any].
  */
 #ifndef TUSK_H
 #define TUSK_H 1
@@ -57,23 +57,26 @@ TUSK_EXPORT void tusk_config_init_sized(tusk_config *c, uint32_t size, uint32_t 
 TUSK_EXPORT tusk_rc tusk_open(const tusk_config *c, tusk_host **out);
 /* Cancels what is left, waits for work in flight, frees everything. h may be NULL. */
 TUSK_EXPORT void tusk_close(tusk_host *h);
-/* [any], also from a signal handler: asks the application to stop. Its tasks are cancelled at the next turn. */
+/* [any], also from a signal handler: asks the application to stop. Its tasks are cancelled at the
+ * next turn. */
 TUSK_EXPORT void tusk_shutdown(tusk_host *h);
 /* Text of the last failed call; valid until the next call. */
 TUSK_EXPORT const char *tusk_errmsg(const tusk_host *h);
 
 /* Compiles source (Lua with @, text only) and starts it as a task; name appears in its errors. */
-TUSK_EXPORT tusk_rc tusk_load_source(tusk_host *h, const char *name, const char *source, size_t length);
+TUSK_EXPORT tusk_rc tusk_load_source(tusk_host *h, const char *name, const char *source,
+                                     size_t length);
 
 typedef enum { TUSK_STEP_IDLE, TUSK_STEP_MORE, TUSK_STEP_WAITING } tusk_step_state;
 /*
- * Polls once, then resumes ready tasks for at most budget_us microseconds (overrun: one resume). Never
- * blocks. IDLE: no task is left. MORE: some are ready. WAITING: all that are left wait.
+ * Polls once, then resumes ready tasks for at most budget_us microseconds (overrun: one resume).
+ * Never blocks. IDLE: no task is left. MORE: some are ready. WAITING: all that are left wait.
  */
 TUSK_EXPORT tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us);
 /* Runs until no task is left. TUSK_E_STATE: some are, and nothing can ever wake them. */
 TUSK_EXPORT tusk_rc tusk_run(tusk_host *h);
-/* For a poll set of one's own: the descriptor to watch, and how long to wait at most (-1: for ever). */
+/* For a poll set of one's own: the descriptor to watch, and how long to wait at most (-1: for
+ * ever). */
 TUSK_EXPORT int tusk_wait_fd(const tusk_host *h);
 TUSK_EXPORT int tusk_wait_ms(const tusk_host *h);
 TUSK_EXPORT void tusk_wakeup(tusk_host *h); /* [any] ends a blocking wait early */

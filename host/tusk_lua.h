@@ -2,8 +2,8 @@
  * tusk_lua.h: operators written against lua_State.
  *
  * A parking operator reads, in this order: validate -> tusk_wait_new -> start -> return tusk_park.
- * The Lua half calls it as  settle(raw.verb(...)) : settle runs `finish` in the task once it is woken.
- * An answer that needs no wait is returned by  return tusk_inline(L, n) .
+ * The Lua half calls it as  settle(raw.verb(...)) : settle runs `finish` in the task once it is
+ * woken. An answer that needs no wait is returned by  return tusk_inline(L, n) .
  */
 #ifndef TUSK_LUA_H
 #define TUSK_LUA_H 1
@@ -55,12 +55,13 @@ TUSK_LUA_EXPORT uv_loop_t *tusk_loop(lua_State *L);
 TUSK_LUA_EXPORT lua_State *tusk_main_state(struct tusk *h);
 
 /*
- * Checks that the caller may wait (a task runs, nothing in its chain of resumers prevents a yield, its
- * scope is not cancelled) and raises otherwise. Every operator that can ever wait calls this, or
- * tusk_wait_new, before it does anything.
+ * Checks that the caller may wait (a task runs, nothing in its chain of resumers prevents a yield,
+ * its scope is not cancelled) and raises otherwise. Every operator that can ever wait calls this,
+ * or tusk_wait_new, before it does anything.
  */
 TUSK_LUA_EXPORT void tusk_checkpoint(lua_State *L);
-/* The same, then pushes a zeroed record of `size` bytes whose first member is a struct tusk_wait. */
+/* The same, then pushes a zeroed record of `size` bytes whose first member is a struct tusk_wait.
+ */
 TUSK_LUA_EXPORT void *tusk_wait_new(lua_State *L, size_t size, const struct tusk_wait_ops *ops);
 /* Parks the running task: `return tusk_park(L, w)`. Nothing may raise between start and park. */
 TUSK_LUA_EXPORT int tusk_park(lua_State *L, struct tusk_wait *w);
@@ -81,7 +82,8 @@ TUSK_LUA_EXPORT uint64_t tusk_now(lua_State *L);
 /* When the running task's innermost deadline falls, on that clock; UINT64_MAX: never. */
 TUSK_LUA_EXPORT uint64_t tusk_deadline(lua_State *L);
 
-/* Pushes an error {kind, message, site, ...}; set further fields, then lua_error. fmt: lua_pushfstring's. */
+/* Pushes an error {kind, message, site, ...}; set further fields, then lua_error. fmt:
+ * lua_pushfstring's. */
 TUSK_LUA_EXPORT void tusk_error(lua_State *L, const char *kind, const char *fmt, ...);
 /* Pushes and raises it. */
 TUSK_LUA_EXPORT int tusk_fail(lua_State *L, const char *kind, const char *fmt, ...);
@@ -97,9 +99,9 @@ struct tusk_hook {
 /* Runs k once on the loop thread, outside Lua, before the loop polls next (again: no effect). */
 TUSK_LUA_EXPORT void tusk_before_poll(struct tusk *h, struct tusk_hook *k);
 /*
- * Runs k once when the host closes, last registered first, after every task has ended and before the
- * loop and the Lua state go: stop threads, uv_close handles (their close callbacks still run after it;
- * memory they need must not be Lua's or be freed there).
+ * Runs k once when the host closes, last registered first, after every task has ended and before
+ * the loop and the Lua state go: stop threads, uv_close handles (their close callbacks still run
+ * after it; memory they need must not be Lua's or be freed there).
  */
 TUSK_LUA_EXPORT void tusk_at_close(struct tusk *h, struct tusk_hook *k);
 

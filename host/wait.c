@@ -4,7 +4,8 @@
 
 #include "host.h"
 
-/* A record on the task's own coroutine is what it yields last, so a resume with one value passes it back. */
+/* A record on the task's own coroutine is what it yields last, so a resume with one value passes it
+ * back. */
 
 int wait_refuse(lua_State *L, struct tusk *h)
 {
@@ -233,9 +234,11 @@ static int op_block(lua_State *L)
 void wait_open(lua_State *L, struct tusk *h)
 {
     static const luaL_Reg functions[] = {
-        {"finish", op_finish}, {"cancelled", op_cancelled}, {"checkpoint", op_checkpoint}, {"yield", op_yield},
-        {"sleep", op_sleep},   {"queue_new", op_queue_new},   {"park_in", op_park_in},
-        {"block", op_block},   {"wake_in", op_wake_in},       {NULL, NULL},
+        {"finish", op_finish},         {"cancelled", op_cancelled},
+        {"checkpoint", op_checkpoint}, {"yield", op_yield},
+        {"sleep", op_sleep},           {"queue_new", op_queue_new},
+        {"park_in", op_park_in},       {"block", op_block},
+        {"wake_in", op_wake_in},       {NULL, NULL},
     };
     host_register(L, h, functions);
 }

@@ -169,7 +169,7 @@ end
 function errors.wrap(value)
   if type(value) == "table" then return value end
   local known = noted.any and rawequal(noted.value, value)
-  local site, message = nil, nil
+  local site, message
   if type(value) == "string" then site, message = split_position(value)
   else message = "error object: " .. shown(value) end
   if known then site = site or noted.site end

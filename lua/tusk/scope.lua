@@ -96,15 +96,15 @@ local function duration_text(seconds)
 end
 
 local function timed_out(s, err)
-  local x = extra[s]
-  local fields = { after = x.timeout, scope = x.name, retryable = true }
+  local after = kernel.scope_after(s)
+  local fields = { after = after, scope = s.name, retryable = true }
   if errors.is(err, "cancelled") then
     fields.op, fields.waited_at = err.op, err.site
     fields.help = err.site and { ("waited at %s:%d"):format(err.site.file, err.site.line) }
   elseif err ~= nil then
     fields.suppressed = { errors.wrap(err) }
   end
-  errors.raise("timeout", "timed out after " .. duration_text(x.timeout), fields)
+  errors.raise("timeout", "timed out after " .. duration_text(after), fields)
 end
 
 local function run_finalizers(_, list)
@@ -171,9 +171,9 @@ end
 
 local OPTIONS = { "name", "timeout", "grace", "on_error", "shield" }
 
-local function configure(s, opts, timeout, grace)
+local function configure(s, opts, grace)
   local x = extra_of(s)
-  x.name, x.timeout, x.on_error, x.grace = opts.name, timeout, opts.on_error, grace
+  x.name, x.on_error, x.grace = opts.name, opts.on_error, grace
   if opts.on_error == "log" then supervisors[kernel.scope_address(s)] = s end
 end
 
@@ -190,7 +190,7 @@ function scope.run(opts, body, ...)
   local mode = ON_ERROR[opts.on_error or "fail"]
   if not mode then check.fail('on_error: write "fail", "collect" or "log"', { argument = "on_error" }) end
   local s = c_open(timeout, mode, opts.shield or false, meta, stray_meta)
-  configure(s, opts, timeout, grace)
+  configure(s, opts, grace)
   return leave(s, xpcall(body, note, s, ...))
 end
 
@@ -202,7 +202,6 @@ end
 function scope.timeout(seconds, fn, ...)
   seconds = check.duration("duration", seconds)
   local s = c_open(seconds, 0, false, meta, stray_meta)
-  extra[s] = { timeout = seconds }
   return leave(s, xpcall(without_scope, note, s, fn, ...))
 end
 

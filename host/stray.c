@@ -1,0 +1,140 @@
+/* stray.c: scopes that a user's coroutine has open. */
+#include "host.h"
+
+/*
+ * While the coroutine runs they are inside whatever its consumer is inside of. While it is
+ * suspended by a yield of the user's they wait, under the task's own scope. One that will never be
+ * resumed is abandoned: what its scopes own is cancelled and handed to the scope around them.
+ */
+
+static int opened_in(const struct scope *s, const lua_State *co)
+{
+    const struct explicit_scope *x = scope_explicit(s);
+    return x && x->co == co;
+}
+
+static struct scope *outermost_of(struct scope *inner, const lua_State *co)
+{
+    while (inner->parent && opened_in(inner->parent, co))
+        inner = inner->parent;
+    return inner;
+}
+
+static struct scope *explicit_child(struct scope *s)
+{
+    for (s = s->child; s && s->is_task; s = s->next)
+        ;
+    return s;
+}
+
+/* Hands what s owns, and the failures it has kept, to another scope. */
+static void hand_over(struct tusk *h, struct scope *s, struct scope *owner)
+{
+    timer_stop(h, &scope_explicit(s)->timer);
+    for (struct scope *c = s->child, *next; c; c = next) {
+        next = c->next;
+        if (c->is_task)
+            scope_move(h, c, owner);
+    }
+    if (s->errors && !owner->errors) {
+        owner->errors = s->errors;
+        s->errors = 0;
+    }
+}
+
+static void abandon(struct tusk *h, struct scope *outermost)
+{
+    struct scope *owner = outermost->parent;
+    for (struct scope *s = outermost; s; s = explicit_child(s)) {
+        scope_cancel(h, s, CANCEL_OUTER);
+        hand_over(h, s, owner);
+        s->task = NULL;
+    }
+    scope_unlink(outermost);
+    outermost->parent = NULL;
+}
+
+void stray_abandon_all(struct tusk *h, struct task *t)
+{
+    t->scope = &t->own;
+    for (struct scope *s; (s = explicit_child(&t->own));)
+        abandon(h, s);
+}
+
+/* scope_suspend(co) -> the innermost scope that co, which has just yielded or ended, has open; or
+ * nil */
+static int op_suspend(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    lua_State *co = lua_tothread(L, 1);
+    struct task *t = h->current;
+    struct scope *inner = t ? t->scope : NULL;
+    if (!inner || !opened_in(inner, co))
+        return 0;
+    struct scope *outermost = outermost_of(inner, co);
+    t->scope = outermost->parent;
+    t->strays = 1;
+    scope_move(h, outermost, &t->own);
+    if (lua_status(co) != LUA_YIELD) { // it died without closing them
+        abandon(h, outermost);
+        return 0;
+    }
+    lua_pushlightuserdata(L, inner);
+    return 1;
+}
+
+/* scope_resume(co, innermost) -> whether co, about to run again, may: its scopes are now the
+ * consumer's */
+static int op_resume(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    lua_State *co = lua_tothread(L, 1);
+    struct task *t = h->current;
+    struct scope *inner = lua_touserdata(L, 2), *outermost = outermost_of(inner, co);
+    if (!t)
+        return 0;
+    for (struct scope *s = inner;; s = s->parent) {
+        s->task = t;
+        if (s == outermost)
+            break;
+    }
+    scope_move(h, outermost, t->scope);
+    t->scope = inner;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* The __gc of a scope that a user's coroutine opened. */
+static int op_collect(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    struct explicit_scope *x = lua_touserdata(L, 1);
+    if (h->closing > 1)
+        return 0;
+    if (x->scope.task)
+        abandon(h, outermost_of(&x->scope, x->co));
+    if (x->scope.errors)
+        luaL_unref(L, LUA_REGISTRYINDEX, x->scope.errors);
+    x->scope.errors = 0;
+    return 0;
+}
+
+void stray_note(lua_State *L, struct tusk *h)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[COROUTINES]);
+    lua_pushthread(L);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+void stray_open(lua_State *L, struct tusk *h)
+{
+    static const luaL_Reg functions[] = {
+        {"scope_suspend", op_suspend},
+        {"scope_resume", op_resume},
+        {"scope_collect", op_collect},
+        {NULL, NULL},
+    };
+    host_register(L, h, functions);
+}
