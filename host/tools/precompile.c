@@ -1,4 +1,5 @@
-/* precompile.c: at build time, turns one of the host's Lua files into bytecode: precompile NAME IN OUT. */
+/* precompile.c: at build time, turns one of the host's Lua files into bytecode: precompile NAME IN
+ * OUT. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
@@ -10,7 +11,8 @@ static int write_piece(lua_State *L, const void *piece, size_t size, void *file)
     return fwrite(piece, 1, size, file) != size;
 }
 
-/* The chunk is named as modules.c names it, so that places in errors are the same from either form. */
+/* The chunk is named as modules.c names it, so that places in errors are the same from either form.
+ */
 static int compile(lua_State *L, const char *name, const char *path)
 {
     static char text[1 << 20];
@@ -28,7 +30,8 @@ int main(int argc, char **argv)
     if (argc != 4 || !L)
         return EXIT_FAILURE;
     if (compile(L, argv[1], argv[2])) {
-        fprintf(stderr, "%s: %s\n", argv[2], lua_isstring(L, -1) ? lua_tostring(L, -1) : "cannot read");
+        fprintf(stderr, "%s: %s\n", argv[2],
+                lua_isstring(L, -1) ? lua_tostring(L, -1) : "cannot read");
         return EXIT_FAILURE;
     }
     FILE *out = fopen(argv[3], "wb");
