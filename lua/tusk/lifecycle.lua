@@ -194,4 +194,14 @@ function lifecycle.watch(seconds, abandon)
   return function() over:wake() end
 end
 
+--- Watches a shutdown that somebody asks for: one that takes too long is cut short.
+---@return function dismiss ends the watch
+function lifecycle.watch_shutdown(seconds, abandon)
+  local dismiss
+  kernel.use("stopping", function() dismiss = lifecycle.watch(seconds, abandon) end)
+  return function()
+    if dismiss then dismiss() end
+  end
+end
+
 return lifecycle

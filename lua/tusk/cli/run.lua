@@ -3,6 +3,7 @@ local check = require "tusk.check"
 local core = require "tusk.core"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
+local lifecycle = require "tusk.lifecycle"
 local loader = require "tusk.loader"
 local operators = require "tusk.operators"
 local render = require "tusk.render"
@@ -96,11 +97,11 @@ end
 
 local function main_and_services(app, args)
   if app.main then compile(loader.read_all(app.main), "@" .. app.main)(unpack(args)) end
-  require("tusk.lifecycle").await_services(app.plugins)
+  lifecycle.await_services(app.plugins)
 end
 
 local function start_and_run(program, flags, app, args)
-  local lifecycle, failed = require "tusk.lifecycle", nil
+  local failed
   lifecycle.launch(app.plugins, app.values)
   local status = in_application(flags, function()
     failed = lifecycle.await_ready(app.plugins, on_ready(program))
@@ -116,7 +117,6 @@ local function start_and_run(program, flags, app, args)
 end
 
 local function run_directory(program, flags, dir, args)
-  local lifecycle = require "tusk.lifecycle"
   local app, wrong = require("tusk.cli.app").open(dir, flags)
   if not app then return wrong end
   banner(program, app)
@@ -134,21 +134,12 @@ local function is_directory(path)
   return handle ~= nil
 end
 
--- A shutdown that takes too long is cut short, and says what did not end.
-local function watch_shutdown(program, seconds)
-  local dismiss = function() end
-  kernel.use("stopping", function()
-    dismiss = require("tusk.lifecycle").watch(seconds, program.abandon)
-  end)
-  return function() dismiss() end
-end
-
 --- Runs a script, or a directory of them.
 function run.main(program, flags)
   if flags.timeout then flags.timeout = check.duration("--timeout", flags.timeout) end
   flags.patience = check.duration("--shutdown-timeout", flags["shutdown-timeout"], SHUTDOWN)
   local path = program[1] or program.command == "run" and "." or nil
-  local dismiss = watch_shutdown(program, flags.patience)
+  local dismiss = lifecycle.watch_shutdown(flags.patience, program.abandon)
   local status
   if program.command == "run" and path ~= "-" and is_directory(path) then
     status = run_directory(program, flags, path, { unpack(program, 2) })

@@ -8,6 +8,8 @@ local scope = require "tusk.scope"
 
 local test = {}
 
+local SHUTDOWN = 5 -- seconds that a spec which is interrupted has to end
+
 local Exit = { __tostring = function(self) return "exit " .. tostring(self.status) end }
 
 local function exit(status)
@@ -113,8 +115,10 @@ function test.main(program)
   _G.arg = { unpack(program) }
   _G.arg[0] = "tusk test"
   local dir = find_app(program)
-  if dir then return with_plugins(dir, run_specs) end
-  return run_specs()
+  local dismiss = lifecycle.watch_shutdown(SHUTDOWN, program.abandon)
+  local status = dir and with_plugins(dir, run_specs) or run_specs()
+  dismiss()
+  return status
 end
 
 return test
