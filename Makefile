@@ -103,12 +103,12 @@ check-c:
 
 # luacheck reads plain Lua: what is written with @ is expanded first, line for line.
 check-lua:
-	luacheck --quiet lua
+	luacheck --quiet --no-color lua
 	@rm -rf $(BUILD)/expanded && mkdir -p $(BUILD)/expanded && cp .luacheckrc $(BUILD)/expanded/
 	@find $(wildcard plugins examples spec) -name '*.lua' | LC_ALL=C sort | while read -r f; do \
 	  mkdir -p "$(BUILD)/expanded/$${f%/*}" && \
 	  $(BUILD)/tusk expand "$$f" >"$(BUILD)/expanded/$$f" || exit 1; done
-	cd $(BUILD)/expanded && luacheck --quiet .
+	cd $(BUILD)/expanded && luacheck --quiet --no-color .
 
 check-layers:
 	$(TEST_ENV) $(BUILD)/tusk test spec/layers_spec.lua

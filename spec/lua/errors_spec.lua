@@ -55,7 +55,7 @@ describe("the place of an error", function()
 
   it("is where a plain error of Lua's was raised", function()
     local _, e = @try(function()
-      local nothing
+      local nothing = nil
       return nothing.field
     end)
     assert.equal(line() - 2, e.site.line)
