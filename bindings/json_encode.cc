@@ -219,12 +219,14 @@ void measure(writer *w, int at, shape *s)
     }
 }
 
+// The mark is the table's metatable, or that of its metatable.
 bool is_marked(lua_State *L, int at)
 {
-    if (!lua_getmetatable(L, at))
-        return false;
-    bool is = lua_rawequal(L, -1, lua_upvalueindex(UP_MARK)) != 0;
-    lua_pop(L, 1);
+    int top = lua_gettop(L);
+    bool is = lua_getmetatable(L, at) &&
+              (lua_rawequal(L, -1, lua_upvalueindex(UP_MARK)) ||
+               (lua_getmetatable(L, -1) && lua_rawequal(L, -1, lua_upvalueindex(UP_MARK))));
+    lua_settop(L, top);
     return is;
 }
 

@@ -10,11 +10,20 @@ local array = setmetatable({ mark = mark }, {
   __call = function(_, list) return setmetatable(list or {}, mark) end,
 })
 
---- True for a table that array() or a decoder has marked.
+--- The list itself, marked, with `n` to be read but not among its keys: what @map and @all return.
+---@param list table
+---@param n integer how many there are, nil ones too
+---@return table
+function array.counted(list, n)
+  return setmetatable(list, setmetatable({ __name = "array", __index = { n = n } }, mark))
+end
+
+--- True for a table that array(), array.counted or a decoder has marked.
 ---@param value any
 ---@return boolean
 function array.is(value)
-  return type(value) == "table" and getmetatable(value) == mark
+  local mt = type(value) == "table" and getmetatable(value)
+  return mt == mark or type(mt) == "table" and getmetatable(mt) == mark
 end
 
 return array

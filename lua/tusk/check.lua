@@ -41,7 +41,7 @@ function check.nearest(word, list)
   for _, candidate in ipairs(list) do
     local c = tostring(candidate):lower()
     local d = math.abs(#c - #word) < least and distance(word, c) or math.huge
-    if d < least then best, least = candidate, d end
+    if d < least and d < #word then best, least = candidate, d end
   end
   return best
 end

@@ -64,7 +64,7 @@ local function take_table(state, value, depth)
   state[depth] = nil
   if items > 0 and fields > 0 then refuse(state, "a table with both list items and named fields") end
   if items ~= last then refuse(state, "a list with holes") end
-  if getmetatable(value) == mark then setmetatable(out, mark) end
+  if array.is(value) then setmetatable(out, mark) end
   state.open[value] = nil
   return out, bytes
 end

@@ -37,7 +37,7 @@ local function context(p, s)
       return log[level](message, with)
     end
   end
-  return { name = p.manifest.name, dir = p.dir, log = own, scope = s }
+  return { name = p.manifest.name, dir = p.dir, root = p.root, log = own, scope = s }
 end
 
 local function define_operators(p)

@@ -41,11 +41,11 @@ describe("a plugin", function()
     assert.are.equal("greet\n", r.stdout)
   end)
 
-  it("knows its name and its folder", function()
+  it("knows its name, its folder and the script directory", function()
     local r = app.run {
-      ["plugins/a.lua"] = "return function(ctx) print(ctx.name, ctx.dir) end",
-      ["plugins/b/init.lua"] = "return function(ctx) print(ctx.name, ctx.dir) end" }
-    assert.are.equal("a\tplugins\nb\tplugins/b\n", (r.stdout:gsub("\t/.-/plugins", "\tplugins")))
+      ["plugins/a.lua"] = "return function(ctx) print(ctx.name, ctx.dir, ctx.root == ctx.dir:match('^(.*)/plugins')) end",
+      ["plugins/b/init.lua"] = "return function(ctx) print(ctx.name, ctx.dir, ctx.dir:find(ctx.root, 1, true)) end" }
+    assert.are.equal("a\tplugins\ttrue\nb\tplugins/b\t1\t", (r.stdout:gsub("\t/.-/plugins", "\tplugins"):match("^(.*\t)%d+\n$")))
   end)
 
   it("may wait in its body, its setup and its teardown", function()

@@ -27,7 +27,11 @@ function app.plugins(dir)
   if not file.exists(folder) then return found end
   for _, entry in ipairs(file.read_dir(folder)) do
     local p = plugin_file(folder, entry)
-    if p then found[#found + 1] = manifest.load(p.file, p.name, p.dir) end
+    if p then
+      local loaded = manifest.load(p.file, p.name, p.dir)
+      loaded.root = dir
+      found[#found + 1] = loaded
+    end
   end
   return manifest.order(found)
 end

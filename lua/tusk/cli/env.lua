@@ -1,12 +1,14 @@
 -- cli/env: .env files, and the variables that set configuration.
 local core = require "tusk.core"
+local errors = require "tusk.errors"
 local loader = require "tusk.loader"
 
 local env = {}
 
 local function read(path, into)
-  local text = loader.read_all(path)
-  if not text then return 0 end
+  local text, message = loader.read_all(path)
+  if not text and message:find("No such file", 1, true) then return 0 end
+  if not text then errors.raise("config", message) end
   local n = 0
   for key, value in pairs(require("tusk.dotenv").parse(text, path)) do
     into[key], n = value, n + 1

@@ -1,4 +1,5 @@
 -- @all(f, g, …): runs all side by side; the first value of each, in order; fails with the first failure.
+local array = require "tusk.array"
 local check = require "tusk.check"
 local scope = require "tusk.scope"
 local task = require "tusk.task"
@@ -47,7 +48,7 @@ local function has_task(n, list)
 end
 
 local function first_values(n, children)
-  local values = { n = n }
+  local values = array.counted({}, n)
   for i = 1, n do values[i] = (result(children[i])) end
   return values
 end

@@ -1,4 +1,5 @@
 -- @all_settled(f, g, …): runs all to their ends: { {ok=true, value=…} or {ok=false, err=…}, …, n = }.
+local array = require "tusk.array"
 local check = require "tusk.check"
 local errors = require "tusk.errors"
 local scope = require "tusk.scope"
@@ -28,7 +29,7 @@ return function(...)
   for i = 1, n do
     if not task.is_task(list[i]) then check.callable("argument " .. i, list[i]) end
   end
-  local outcomes = { n = n }
+  local outcomes = array.counted({}, n)
   scope.run(nil, body, list, outcomes)
   return outcomes
 end

@@ -1,4 +1,5 @@
 -- @map(items, fn, { concurrency = }): fn of each item, side by side, bounded; results in order, with `n`.
+local array = require "tusk.array"
 local check = require "tusk.check"
 local scope = require "tusk.scope"
 
@@ -27,7 +28,7 @@ return function(items, fn, opts)
   local width = check.integer("concurrency", opts.concurrency or CONCURRENCY)
   if width < 1 then check.fail("concurrency: at least 1 is needed, got " .. width, { argument = "concurrency" }) end
   local n = items.n or #items
-  local job = { items = items, fn = fn, next = 1, n = n, results = { n = n } }
+  local job = { items = items, fn = fn, next = 1, n = n, results = array.counted({}, n) }
   scope.run(opts.timeout and { timeout = opts.timeout } or nil, body, job, math.min(width, n))
   return job.results
 end
