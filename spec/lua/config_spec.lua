@@ -99,7 +99,7 @@ describe("a section", function()
     assert.are.same({
       "--set nonsense: write --set KEY=VALUE",
       'ap: there is no such section (did you mean "app"?)',
-      "app.m: there is no such setting (did you mean \"n\"?) (tusk.lua)",
+      "app.m: there is no such setting (tusk.lua)",
       'app.n: integer expected, got "x" (tusk.lua)',
       "app.url: is required – where it is",
     }, err.help)
