@@ -36,15 +36,32 @@ static struct job *line_take(struct job **head, struct job ***tail)
     return job;
 }
 
+/* Two connections that close at once each take the other for the last: the log is left to neither.
+ */
+static int must_close_last(struct worker *k)
+{
+    return k->role == CONN_WRITER && k->head && k->head->kind == JOB_CLOSE &&
+           atomic_load(&k->db->closers) > 1;
+}
+
 /* While a party has the lease only its jobs are taken, then whatever is first. */
 static struct job *next_job(struct worker *k)
 {
     if (k->lease)
         return line_take(&k->held, &k->held_tail);
+    if (must_close_last(k))
+        return NULL;
     struct job *job = line_take(&k->head, &k->tail);
     if (job && job->kind == JOB_BEGIN)
         k->lease = job->lease;
     return job;
+}
+
+static void wake_worker(struct worker *k)
+{
+    uv_mutex_lock(&k->mutex);
+    uv_cond_signal(&k->wake);
+    uv_mutex_unlock(&k->mutex);
 }
 
 static void deliver_close(struct job *job)
@@ -52,8 +69,11 @@ static void deliver_close(struct job *job)
     struct database *db = job->db;
     if (!job->wait) // a reader's
         job_free(job);
-    if (atomic_fetch_sub(&db->closers, 1) == 1)
+    int left = atomic_fetch_sub(&db->closers, 1) - 1;
+    if (left == 0)
         tusk_post(db->closer);
+    else if (left == 1)
+        wake_worker(&db->writer);
 }
 
 static void deliver(struct job *job)
