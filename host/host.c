@@ -285,6 +285,8 @@ static int open_modules(lua_State *L)
     scope_open_lua(L, h);
     stray_open(L, h);
     wait_open(L, h);
+    channel_open(L, h);
+    select_open(L, h);
     place_open(L, h);
     loader_open(L, h);
     modules_open(L, h); // takes the table of functions as "tusk.kernel" and loads "tusk.core"

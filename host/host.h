@@ -36,13 +36,20 @@ enum cancel_reason {
 /* What a scope does when a child nobody awaits fails: fail itself, keep the error, or report it. */
 enum on_error { ON_ERROR_FAIL, ON_ERROR_COLLECT, ON_ERROR_LOG };
 
-struct queue { /* tasks standing in line, first in first out */
-    struct task *head, *tail;
+struct queue { /* a line, first in first out */
+    struct waiter *head, *tail;
+};
+
+/* A place in a line: a task's own, or one of those that a select holds. */
+struct waiter {
+    struct queue *queue; /* NULL: in none */
+    struct waiter *after, *before;
+    uint32_t number; /* among those of its select, from 1; 0: a task's own */
 };
 
 struct timer { /* an entry of the heap; slot 0: not armed */
     uint32_t slot;
-    uint8_t of_scope;
+    uint8_t of_scope, of_select;
 };
 
 struct scope {
@@ -75,8 +82,7 @@ struct task { /* from slabs, paired with its coroutine for life and recycled wit
     struct scope *scope;    /* innermost */
     struct task *next;      /* in the ready queue, or among the recycled */
     struct tusk_wait *wait; /* the record it is parked on, if it is a binding's */
-    struct queue *queue;    /* the line it stands in, if any */
-    struct task *after, *before;
+    struct waiter place;    /* in the line it stands in, if any */
     struct queue awaiters;
     struct timer timer;
     uint64_t since;         /* when it parked, on the host's clock */
@@ -178,9 +184,13 @@ struct handle *task_handle(lua_State *L, int index); /* raises unless it is one 
 void task_push_handle(lua_State *L, struct task *t);
 void task_open(lua_State *L, struct tusk *h); /* adds its functions to the table on top */
 
-/* queue: a task stands in one line at most */
-void queue_put(struct queue *q, struct task *t);
-void queue_remove(struct task *t);
+/* queue.c: a task stands in one line at most, a select in many */
+void queue_put(struct queue *q, struct waiter *w);
+void queue_remove(struct waiter *w);
+/* Who stands there. */
+struct task *queue_task(struct waiter *w);
+/* Its task leaves every line and goes on, with nothing. */
+void queue_wake(struct tusk *h, struct waiter *w);
 
 /* scope.c */
 void scope_link(struct scope *parent, struct scope *s);
@@ -209,6 +219,19 @@ void timer_start(struct tusk *h, struct timer *timer, uint64_t due);
 void timer_stop(struct tusk *h, struct timer *timer);
 void timer_fire(struct tusk *h); /* all that are due at h->now */
 void timer_arm(struct tusk *h);  /* sets the uv_timer to the earliest */
+
+/* channel.c */
+/* The line of those who receive; NULL: it is no channel. */
+struct queue *channel_line(lua_State *L, int index);
+void channel_open(lua_State *L, struct tusk *h);
+
+/* select.c */
+struct task *select_task(struct waiter *w);
+/* Its case has come about; with the value on top of L, which is popped. */
+void select_wake(struct tusk *h, struct waiter *w);
+void select_give(lua_State *L, struct tusk *h, struct waiter *w);
+void select_expired(struct tusk *h, struct timer *timer);
+void select_open(lua_State *L, struct tusk *h);
 
 /* Raises `cancelled`. */
 int host_raise_cancelled(lua_State *L, struct tusk *h, int sent);

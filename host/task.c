@@ -20,34 +20,6 @@ struct slab {
     struct task tasks[SLAB_TASKS];
 };
 
-/* ---- lines ---- */
-
-void queue_put(struct queue *q, struct task *t)
-{
-    t->queue = q;
-    t->after = NULL;
-    t->before = q->tail;
-    if (q->tail)
-        q->tail->after = t;
-    else
-        q->head = t;
-    q->tail = t;
-}
-
-void queue_remove(struct task *t)
-{
-    struct queue *q = t->queue;
-    if (t->before)
-        t->before->after = t->after;
-    else
-        q->head = t->after;
-    if (t->after)
-        t->after->before = t->before;
-    else
-        q->tail = t->before;
-    t->queue = NULL;
-}
-
 void task_ready(struct tusk *h, struct task *t, int nargs)
 {
     t->nargs = nargs;
@@ -258,10 +230,8 @@ static struct scope *end_one(struct tusk *h, struct task *t)
     d->task = NULL;
     t->state = d->state;
     h->live--;
-    for (struct task *w; (w = t->awaiters.head);) {
-        queue_remove(w);
-        task_ready(h, w, 0);
-    }
+    while (t->awaiters.head)
+        queue_wake(h, t->awaiters.head);
     record_put(h, t);
     return scope_unlink(&t->own);
 }
@@ -360,8 +330,8 @@ void task_interrupt(struct tusk *h, struct task *t)
         return;
     }
     timer_stop(h, &t->timer);
-    if (t->queue)
-        queue_remove(t);
+    if (t->place.queue)
+        queue_remove(&t->place);
     lua_pushboolean(t->co,
                     1); // what the parking call returns; a C function's stack has room for it
     task_ready(h, t, 1);
@@ -498,7 +468,7 @@ static int op_await(lua_State *L)
         return 0;
     if (d->task == h->current)
         return tusk_fail(L, "argument", "a task cannot wait for itself");
-    queue_put(&d->task->awaiters, h->current);
+    queue_put(&d->task->awaiters, &h->current->place);
     return task_park(L, h, 0);
 }
 

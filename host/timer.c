@@ -76,6 +76,8 @@ void timer_fire(struct tusk *h)
         timer_stop(h, timer);
         if (timer->of_scope)
             scope_expired(h, timer);
+        else if (timer->of_select)
+            select_expired(h, timer);
         else
             task_ready(h, (struct task *)((char *)timer - offsetof(struct task, timer)), 0);
     }

@@ -200,7 +200,7 @@ static int op_park_in(lua_State *L)
     struct tusk *h = HOST(L);
     struct queue *q = lua_touserdata(L, 1);
     wait_check(L, h);
-    queue_put(q, h->current);
+    queue_put(q, &h->current->place);
     return task_park(L, h, 0);
 }
 
@@ -215,12 +215,10 @@ static int op_queue_new(lua_State *L)
 static int op_wake_in(lua_State *L)
 {
     struct queue *q = lua_touserdata(L, 1);
-    struct task *t = q->head;
-    if (!t)
+    if (!q->head)
         return 0;
-    task_push_handle(L, t);
-    queue_remove(t);
-    task_ready(HOST(L), t, 0);
+    task_push_handle(L, queue_task(q->head));
+    queue_wake(HOST(L), q->head);
     return 1;
 }
 

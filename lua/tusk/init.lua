@@ -15,6 +15,12 @@ function tusk.expand(source, chunkname)
   return loader.expand(source, chunkname or "=source")
 end
 
+--- From here on `@select` picks among what is ready in the same way again, for tests.
+---@param seed integer
+function tusk.select_seed(seed)
+  require("tusk.select").seed(seed)
+end
+
 --- All tasks that live: { { id, name, state, seconds parked }, … }.
 function tusk.ps()
   local list = {}

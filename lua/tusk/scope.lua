@@ -70,6 +70,13 @@ function Scope:defer(fn)
   table.insert(x.finalizers, fn)
 end
 
+--- A channel that is closed when the scope ends, with an error if it ends badly.
+---@param capacity integer|nil
+---@return tusk.Channel
+function Scope:channel(capacity)
+  return require("tusk.channel").owned(self, capacity)
+end
+
 -- What children failed with: not those whose failure somebody awaited.
 local function failed_with(failures)
   local list = {}

@@ -1,0 +1,53 @@
+-- @watch(initial): a value whose changes tasks wait for. Only the latest counts.
+local kernel = require "tusk.kernel"
+local wait = require "tusk.wait"
+
+---@class tusk.Watch
+local Watch = { __name = "watch" }
+Watch.__index = Watch
+
+local function see(self)
+  local me = kernel.current()
+  if me then self.seen[me] = self.version end
+  return self.value
+end
+
+-- Was it set since the running task last looked? One that never looked begins now.
+local function poll(self)
+  local me = kernel.current()
+  local seen = self.seen[me]
+  self.seen[me] = self.version
+  if seen and seen ~= self.version then return true, self.value end
+end
+
+--- Sets the value and wakes all who wait for that.
+---@param value any
+function Watch:set(value)
+  self.value, self.version = value, self.version + 1
+  while kernel.wake_in(self.line) do end
+end
+
+--- The value now.
+function Watch:get()
+  return see(self)
+end
+
+--- Waits until the value is set, and returns it; at once if it was set since this task last called get or
+--- changed. What was set in between is not seen.
+function Watch:changed()
+  wait.checkpoint()
+  local ready, value = poll(self)
+  if ready then return value end
+  if kernel.park_in(self.line) then kernel.cancelled() end
+  return see(self)
+end
+
+Watch.__select = { poll = poll, line = function(self) return self.line end, taken = see }
+
+---@param initial any
+---@return tusk.Watch
+return function(initial)
+  return setmetatable({
+    value = initial, version = 0, line = kernel.queue_new(), seen = setmetatable({}, { __mode = "k" }),
+  }, Watch)
+end
