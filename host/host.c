@@ -76,9 +76,8 @@ void *tusk_unstable_lua(tusk_host *h)
 
 int host_raise_cancelled(lua_State *L, struct tusk *h, int sent)
 {
-    for (struct scope *s = h->current ? h->current->scope : NULL; s && s->reason; s = s->parent)
-        s->delivered = 1;
     luaL_checkstack(L, 4, "an error");
+    insist(L, h);
     lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[CALL_CANCELLED]);
     lua_pushboolean(L, sent);
     lua_call(L, 1, 1);

@@ -59,7 +59,7 @@ struct scope {
     int errors;        /* registry reference of the list of failures, or 0 */
     uint8_t reason;    /* enum cancel_reason */
     uint8_t is_task, shielded, joining, on_error;
-    uint8_t delivered; /* somebody inside has been told that it is cancelled */
+    uint8_t delivered; /* how often somebody inside has been told that it is cancelled */
 };
 
 /* What Lua holds of a task, and all that outlives it. Results that are not plain numbers: its
@@ -119,6 +119,7 @@ enum callback {
     CALL_UNHANDLED, /* (error, handle): a child of a supervisor failed */
     CALL_DEADLOCK,  /* (): nothing can ever wake any task */
     CALL_STOPPING,  /* (): a shutdown was asked for */
+    CALL_STUCK,     /* (task): it has swallowed its cancellation again and again */
     CALL_XPCALL,    /* Lua's own xpcall */
     CALL_NAMED,     /* (held, options, fn, ...) -> task */
     TASK_META,      /* the metatable of handles */
@@ -155,7 +156,12 @@ struct tusk {
     struct tusk_hook *before_poll, **before_poll_tail, *at_close;
     uv_mutex_t post_mutex;
     struct tusk_wait *posted, **posted_tail;
-    atomic_int stop;       /* a shutdown was asked for */
+    atomic_int stop; /* a shutdown was asked for */
+    struct {
+        lua_Hook function;
+        int mask, count;
+    } users_hook;          /* what insist.c has put aside */
+    int insisting;         /* its own hook is set */
     int stopping, closing; /* closing: 1 tasks are ended, 2 Lua goes */
     uint64_t close_by;     /* a close waits no longer; 0: for ever */
     char message[256];
@@ -256,6 +262,9 @@ static inline void wait_check(lua_State *L, struct tusk *h)
     if (h->current->scope->reason)
         host_raise_cancelled(L, h, 0);
 }
+
+/* insist.c: counts one more raise of `cancelled`; makes it inescapable when there were too many */
+void insist(lua_State *L, struct tusk *h);
 
 /* place.c */
 void place_open(lua_State *L, struct tusk *h);

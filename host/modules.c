@@ -108,9 +108,9 @@ static int op_modules(lua_State *L)
 /* use(which, value): gives the host one of the Lua values of enum callback */
 static int op_use(lua_State *L)
 {
-    static const char *const names[] = {"error",  "cancelled", "refuse",     "handler",  "outcome",
-                                        "failed", "unhandled", "deadlock",   "stopping", "xpcall",
-                                        "named",  "task",      "coroutines", NULL};
+    static const char *const names[] = {"error",  "cancelled", "refuse",   "handler",    "outcome",
+                                        "failed", "unhandled", "deadlock", "stopping",   "stuck",
+                                        "xpcall", "named",     "task",     "coroutines", NULL};
     struct tusk *h = HOST(L);
     int which = luaL_checkoption(L, 1, NULL, names);
     lua_settop(L, 2);

@@ -70,6 +70,7 @@ local function deadlock()
 end
 
 kernel.use("refuse", refuse)
+kernel.use("stuck", function(task) require("tusk.report").stuck(task) end)
 kernel.use("stopping", function() end)
 kernel.use("unhandled", unhandled)
 kernel.use("deadlock", deadlock)

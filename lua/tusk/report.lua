@@ -21,6 +21,12 @@ function report.callback(err)
   log_error(errors.wrap(err))
 end
 
+--- A task has caught `cancelled` a hundred times and gone on: told, for it is about to be ended all the same.
+function report.stuck(task)
+  log_error(errors.new("cancelled", tostring(task) .. " has caught its cancellation 100 times and gone on; "
+    .. "now nothing holds it back", { help = { "let `cancelled` through: if err:is(\"cancelled\") then error(err, 0) end" } }))
+end
+
 -- "task 3 "name" waits since 2.0 s in @sleep at main.lua:7"
 local function waiting_line(t, seconds)
   local site = sites.here(kernel.coroutine_of(t))

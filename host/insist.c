@@ -1,0 +1,65 @@
+/*
+ * insist.c: a cancellation that cannot be swallowed for ever. Code that catches `cancelled` and
+ * goes on meets it again at its next checkpoint. After a hundred times it is raised at every
+ * instruction of the user's code, past every pcall, until the task is out of the cancelled scope;
+ * the host's own Lua, which joins children and runs finalizers on the way, is left alone.
+ */
+#include <string.h>
+
+#include "host.h"
+
+#define PATIENCE 100 /* swallowed raises; fits the counter */
+
+static int is_stuck(const struct tusk *h)
+{
+    const struct scope *s = h->current ? h->current->scope : NULL;
+    return s && s->reason && s->delivered > PATIENCE;
+}
+
+static void stop(lua_State *L, struct tusk *h)
+{
+    lua_sethook(L, h->users_hook.function, h->users_hook.mask, h->users_hook.count);
+    h->insisting = 0;
+}
+
+static void raise_again(lua_State *L, lua_Debug *ar)
+{
+    struct tusk *h = tusk_of(L);
+    if (!is_stuck(h)) {
+        stop(L, h);
+        return;
+    }
+    lua_getinfo(L, "S", ar);
+    if (*ar->what != 'C' && strncmp(ar->source, "=[tusk", 6))
+        host_raise_cancelled(L, h, 0);
+}
+
+static void report(lua_State *L, struct tusk *h)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[CALL_STUCK]);
+    task_push_handle(L, h->current);
+    lua_call(L, 1, 0);
+}
+
+static void start(lua_State *L, struct tusk *h)
+{
+    h->users_hook.function = lua_gethook(L);
+    h->users_hook.mask = lua_gethookmask(L);
+    h->users_hook.count = lua_gethookcount(L);
+    h->insisting = 1;
+    lua_sethook(L, raise_again, LUA_MASKCOUNT, 1);
+}
+
+void insist(lua_State *L, struct tusk *h)
+{
+    struct scope *innermost = h->current ? h->current->scope : NULL;
+    if (!innermost || !innermost->reason)
+        return;
+    if (innermost->delivered == PATIENCE)
+        report(L, h);
+    for (struct scope *s = innermost; s && s->reason; s = s->parent)
+        if (s->delivered <= PATIENCE)
+            s->delivered++;
+    if (is_stuck(h) && !h->insisting)
+        start(L, h);
+}
