@@ -186,8 +186,11 @@ enum {
 int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how);
 void task_interrupt(struct tusk *h, struct task *t); /* its scope was cancelled */
 void task_free_all(struct tusk *h);
-struct handle *task_handle(lua_State *L, int index); /* raises unless it is one */
+struct handle *task_test_handle(lua_State *L, int index); /* NULL unless it is one */
+struct handle *task_handle(lua_State *L, int index);      /* raises unless it is one */
 void task_push_handle(lua_State *L, struct task *t);
+
+/* task_lua.c */
 void task_open(lua_State *L, struct tusk *h); /* adds its functions to the table on top */
 
 /* queue.c: a task stands in one line at most, a select in many */
