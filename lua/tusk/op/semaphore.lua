@@ -1,0 +1,2 @@
+-- @semaphore(size): so many tasks at once. See semaphore.lua.
+return require("tusk.semaphore").new

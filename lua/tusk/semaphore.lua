@@ -1,0 +1,99 @@
+-- semaphore.lua: so many at once, and no more; who comes first is served first.
+local kernel = require "tusk.kernel"
+local check = require "tusk.check"
+local core = require "tusk.core"
+local errors = require "tusk.errors"
+
+local wake_in, park_in, cancelled = kernel.wake_in, kernel.park_in, kernel.cancelled
+local checkpoint, note, rethrow = core.checkpoint, errors.note, errors.rethrow
+
+---@class tusk.Semaphore
+---@field available integer permits that nobody holds
+---@field size integer permits in all
+local Semaphore = { __name = "semaphore" }
+Semaphore.__index = Semaphore
+
+local semaphore = {}
+
+--- Waits for a permit. Whoever is woken has it: a cancelled waiter has left the line before.
+function semaphore.take(self)
+  checkpoint()
+  if self.available > 0 then
+    self.available = self.available - 1
+  elseif park_in(self.line) then
+    cancelled()
+  end
+end
+
+--- Gives a permit to the first in line, or back.
+function semaphore.give(self)
+  if not wake_in(self.line) then self.available = self.available + 1 end
+end
+
+local take, give = semaphore.take, semaphore.give
+
+local function given_back(self, ok, ...)
+  give(self)
+  if ok then return ... end
+  rethrow((...))
+end
+
+--- fn(…) holding a permit, which is given back however that ends.
+---@param fn function
+---@return any ... what fn returns
+function Semaphore:with(fn, ...)
+  check.callable("fn", fn)
+  take(self)
+  return given_back(self, xpcall(fn, note, ...))
+end
+
+---@class tusk.Lease
+local Lease = {}
+
+-- A lease is a userdata, so that one that is dropped gives its permit back when it is collected.
+local template = newproxy(true)
+local lease_meta = getmetatable(template)
+debug.setfenv(template, {})
+
+--- Gives the permit back; again: nothing.
+function Lease:release()
+  local state = debug.getfenv(self)
+  local sem = state.semaphore
+  state.semaphore = nil
+  if sem then give(sem) end
+end
+
+lease_meta.__index, lease_meta.__gc, lease_meta.__name = Lease, Lease.release, "lease"
+
+local function lease(self)
+  local new = newproxy(template)
+  debug.setfenv(new, { semaphore = self })
+  return new
+end
+
+--- Waits for a permit: a lease with :release(). Where it can, `with` is the safer way.
+---@param opts table|nil { timeout = }
+---@return tusk.Lease
+function Semaphore:acquire(opts)
+  core.within(check.options(opts, { "timeout" }), take, self)
+  return lease(self)
+end
+
+--- A lease, or nil when there is no permit at once.
+---@return tusk.Lease|nil
+function Semaphore:try_acquire()
+  if self.available == 0 then return nil end
+  self.available = self.available - 1
+  return lease(self)
+end
+
+---@param size integer how many permits, at least 1
+---@return tusk.Semaphore
+function semaphore.new(size)
+  if check.integer("size", size) < 1 then
+    check.fail("size: at least 1 is needed, got " .. size, { argument = "size" })
+  end
+  return setmetatable({ available = size, size = size, line = kernel.queue_new() }, Semaphore)
+end
+
+return semaphore
