@@ -1,7 +1,7 @@
 -- @batch(items, size, fn, { concurrency = }): fn of so many items at a time, side by side, bounded.
 local array = require "tusk.array"
 local check = require "tusk.check"
-local map = require "tusk.op.map"
+local map = require "tusk.map"
 
 local function split(items, size)
   local n, chunks = items.n or #items, {}
