@@ -44,10 +44,11 @@ static int must_close_last(struct worker *k)
            atomic_load(&k->db->closers) > 1;
 }
 
-/* While a party has the lease only its jobs are taken, then whatever is first. */
+/* While a party has the lease only its jobs are taken, then whatever is first. What came for a
+ * lease that has ended meanwhile goes before that, to fail: not into the next one's transaction. */
 static struct job *next_job(struct worker *k)
 {
-    if (k->lease)
+    if (k->lease || k->held)
         return line_take(&k->held, &k->held_tail);
     if (must_close_last(k))
         return NULL;

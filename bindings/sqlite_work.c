@@ -173,11 +173,16 @@ static int run_begin(struct conn *c, struct job *job)
     return 0;
 }
 
-/* A statement of a transaction that SQLite has undone must not run outside it. */
-static int undone(struct conn *c, const struct job *job)
+/* A statement of a transaction that has ended, or that SQLite has undone, must not run outside it.
+ */
+static int is_too_late(struct worker *k, const struct job *job)
 {
-    if (!job->lease || job->kind == JOB_BEGIN || job->kind == JOB_ROLLBACK ||
-        !sqlite3_get_autocommit(c->db))
+    struct conn *c = &k->conn;
+    if (!job->lease || job->kind == JOB_BEGIN)
+        return 0;
+    if (job->lease != k->lease) // only this thread changes it
+        return failure_set(&c->failure, FAIL_CLOSED, "the transaction has ended");
+    if (job->kind == JOB_ROLLBACK || !sqlite3_get_autocommit(c->db))
         return 0;
     return failure_set(&c->failure, FAIL_ABORTED,
                        "the transaction was rolled back by an earlier failure or interruption");
@@ -235,7 +240,7 @@ void work_run(struct worker *k, struct job *job)
     job->taken = 0;
     if (c->db)
         sqlite3_limit(c->db, SQLITE_LIMIT_LENGTH, INT32_MAX);
-    if (open_if_closed(k, job) || undone(c, job) || run_kind(c, job)) {
+    if (open_if_closed(k, job) || is_too_late(k, job) || run_kind(c, job)) {
         fail(job, c);
         job->row_count = 0;
     }

@@ -178,6 +178,23 @@ database.each_kind(function(kind, with)
       assert.equal("closed", failure(kept.users.insert, { name = "x" }).kind)
     end))
 
+    it("takes no statement of another task's once it commits, and the next one does not either", with(function(db)
+      local kept, over
+      local late = @async(function()
+        while not over do @yield() end
+        return failure(@timeout, "5s", kept.exec, "insert into users (name) values ('late')")
+      end)
+      for _ = 1, 2 do
+        db.transaction(function(tx)
+          kept = kept or tx
+          tx.users.insert { name = "ann" }
+          over = true
+        end)
+      end
+      assert.equal("closed", late:await().kind)
+      assert.equal(0, db.users.count { name = "late" })
+    end))
+
     it("lets no statement run outside it once SQLite has undone it", with(function(db)
       local e = failure(db.transaction, function(tx)
         tx.users.insert { name = "ann", email = "a" }
