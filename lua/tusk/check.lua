@@ -52,9 +52,16 @@ function check.hint(word, list)
   return near and (' (did you mean "%s"?)'):format(near) or "", near
 end
 
-local function expect(name, v, want)
-  check.fail(("%s: %s expected, got %s"):format(name, want, v == nil and "nil" or type(v) .. " " .. shown(v)),
-    { argument = name })
+-- `nil`, `string "x"`, `number 5`, `a table`, `a function`
+local function received(v)
+  local kind = type(v)
+  if v == nil then return "nil" end
+  if kind == "table" or kind == "function" or kind == "userdata" or kind == "thread" then return "a " .. kind end
+  return kind .. " " .. shown(v)
+end
+
+local function expect(name, v, want, help)
+  check.fail(("%s: %s expected, got %s"):format(name, want, received(v)), { argument = name, help = help })
 end
 
 local function of_type(kind)
@@ -86,8 +93,10 @@ function check.is_callable(v)
   return type(mt) == "table" and mt.__call ~= nil
 end
 
+local HANDED_OVER = { "work is handed over as @(f(x)) or as a function; f(x) alone is called before, and gives its result" }
+
 function check.callable(name, v)
-  if not check.is_callable(v) then expect(name, v, "function") end
+  if not check.is_callable(v) then expect(name, v, "function", HANDED_OVER) end
   return v
 end
 

@@ -1,5 +1,6 @@
 -- core.lua: joins the kernel and its Lua half; the few functions every operator uses.
 local kernel = require "tusk.kernel"
+local check = require "tusk.check"
 local errors = require "tusk.errors"
 local wait = require "tusk.wait"
 local task = require "tusk.task"
@@ -20,7 +21,7 @@ local core = {
 
 --- fn(…), within opts.timeout if there is one.
 function core.within(opts, fn, ...)
-  if opts and opts.timeout then return scope.timeout(opts.timeout, fn, ...) end
+  if opts and opts.timeout then return scope.timeout(check.duration("timeout", opts.timeout), fn, ...) end
   return fn(...)
 end
 
@@ -70,7 +71,7 @@ local function deadlock()
 end
 
 kernel.use("refuse", refuse)
-kernel.use("stuck", function(task) require("tusk.report").stuck(task) end)
+kernel.use("stuck", function(t) require("tusk.report").stuck(t) end)
 kernel.use("stopping", function() end)
 kernel.use("unhandled", unhandled)
 kernel.use("deadlock", deadlock)

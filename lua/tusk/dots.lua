@@ -4,7 +4,8 @@ local check = require "tusk.check"
 
 local dots = {}
 
-local function is_namespace(value)
+--- Is it an operator, or a table of functions that plays one?
+function dots.is_namespace(value)
   local mt = getmetatable(value)
   return type(mt) == "table" and rawget(mt, "__namespace") == true
 end
@@ -15,7 +16,7 @@ end
 ---@param value any the first argument
 ---@param example string "read(path)"
 function dots.check(op, namespace, value, example)
-  if type(value) ~= "table" or not (value == namespace or is_namespace(value)) then return end
+  if type(value) ~= "table" or not (value == namespace or dots.is_namespace(value)) then return end
   check.fail(("called with a colon; write @%s.%s with a dot"):format(op, example))
 end
 

@@ -31,7 +31,7 @@ local function keys_of(namespace)
   return keys
 end
 
--- A misspelt function of a plain namespace is an error, not nil.
+-- A misspelt function of a plain namespace is an error, not nil; so is a call of the namespace itself.
 local function strict(name, namespace)
   local mt = getmetatable(namespace)
   if mt and mt.__index then return namespace end
@@ -41,6 +41,10 @@ local function strict(name, namespace)
     local hint, near = check.hint(tostring(key), keys)
     errors.raise("operator", ("no function %q%s"):format(tostring(key), hint),
       { suggestion = near, help = { "functions: " .. table.concat(keys, ", ") } })
+  end
+  mt.__call = mt.__call or function()
+    errors.raise("operator", ("a table of functions, not a function; call one of them, such as @%s.%s(…)"):format(name, keys_of(namespace)[1] or "name"),
+      { help = { "functions: " .. table.concat(keys_of(namespace), ", ") } })
   end
   return setmetatable(namespace, mt)
 end

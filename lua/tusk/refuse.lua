@@ -39,7 +39,7 @@ function refuse.raise(in_task)
   what = what or "a C function that calls back into Lua"
   way_out = way_out or "do the waiting before, or after, that call"
   errors.raise("operator", ("cannot wait here: %s is in the way; %s"):format(what, way_out),
-    { in_the_way = what, help = { way_out } })
+    { in_the_way = what })
 end
 
 return refuse

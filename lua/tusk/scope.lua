@@ -31,6 +31,11 @@ local function extra_of(s)
   return x
 end
 
+local function colon(s, method)
+  if type(s) == "userdata" then return end
+  check.fail(("a scope's methods are called with a colon: s:%s()"):format(method))
+end
+
 local function start_named(s, how, ...)
   return named(function(...) return c_start(s, how, ...) end, ...)
 end
@@ -39,6 +44,7 @@ end
 ---@return tusk.Task
 function Scope:spawn(fn, ...)
   if type(fn) == "function" then return c_start(self, 0, fn, ...) end
+  colon(self, "spawn")
   return start_named(self, 2, fn, ...)
 end
 
@@ -46,6 +52,7 @@ end
 ---@return tusk.Task
 function Scope:async(fn, ...)
   if type(fn) == "function" then return c_start(self, 1, fn, ...) end
+  colon(self, "async")
   return start_named(self, 3, fn, ...)
 end
 
@@ -57,11 +64,13 @@ end
 
 --- Cancels the body and all children; the scope then returns nil, "cancelled".
 function Scope:cancel()
+  colon(self, "cancel")
   kernel.scope_cancel(self, false)
 end
 
 --- Runs fn when the scope ends, last in first out, shielded from cancellation, within the scope's grace.
 function Scope:defer(fn)
+  colon(self, "defer")
   check.callable("fn", fn)
   local _, _, open = kernel.scope_reason(self)
   if not open then errors.raise("closed", "the scope has ended") end

@@ -1,5 +1,6 @@
 -- task.lua: task handles: spawn, async, await, and how a task's end is decided.
 local kernel = require "tusk.kernel"
+local check = require "tusk.check"
 local errors = require "tusk.errors"
 local named = require "tusk.named"
 local wait = require "tusk.wait"
@@ -13,20 +14,26 @@ local DONE, FAILED, CANCELLED = 4, 5, 6 -- enum task_state
 ---@field name string|nil
 local Task = {}
 local task = { Task = Task }
+local meta = { __name = "task" }
+
+local function colon(method)
+  check.fail(("a task's methods are called with a colon: task:%s()"):format(method))
+end
 
 --- Waits until the task has ended: its values, or raises what it failed with. Somebody's cancel of it
 --- arrives as `task_cancelled`.
 function Task:await()
+  if getmetatable(self) ~= meta then colon "await" end
   if c_await(self) then cancelled() end
   return c_result(self)
 end
 
 --- Asks the task and all it owns to stop. It ends once its work in flight has.
 function Task:cancel()
+  if getmetatable(self) ~= meta then colon "cancel" end
   kernel.cancel(self)
 end
 
-local meta = { __name = "task" }
 function meta.__index(self, key)
   local method = Task[key]
   if method then return method end

@@ -83,6 +83,14 @@ describe("@scope", function()
     end)
   end
 
+  for _, method in ipairs { "spawn", "async", "defer", "cancel" } do
+    it("says so when " .. method .. " is called with a dot", function()
+      local e = fails(function() @scope(function(s) s[method](function() end) end) end)
+      assert.equal("argument", e.kind)
+      assert.truthy(e.message:find("with a colon: s:" .. method .. "()", 1, true))
+    end)
+  end
+
   it("refuses to start a task once it has ended", function()
     local kept
     @scope(function(s) kept = s end)

@@ -127,6 +127,18 @@ describe("a type", function()
     assert.truthy(#refusal(check.number, "arg", ("x"):rep(1000)).message < 100)
   end)
 
+  it("names what it got without its address", function()
+    assert.equal("path: string expected, got a table", refusal(check.string, "path", {}).message)
+    assert.equal("path: string expected, got a function", refusal(check.string, "path", print).message)
+    assert.equal("n: table expected, got number 5", refusal(check.table, "n", 5).message)
+  end)
+
+  it("callable says how work is handed over, for a call that was made too early", function()
+    local e = refusal(check.callable, "fn", nil)
+    assert.equal("fn: function expected, got nil", e.message)
+    assert.truthy(e.help[1]:find("@(f(x))", 1, true))
+  end)
+
   it("integer is exact", function()
     for _, bad in ipairs { 1.5, 2 ^ 53, 0 / 0, 1 / 0, "1" } do refusal(check.integer, "arg", bad) end
   end)

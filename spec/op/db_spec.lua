@@ -167,6 +167,12 @@ database.each_kind(function(kind, with)
       end
     end))
 
+    it("takes a table that is called for a function, misspelt", with(function(db)
+      local e = failure(function() db.querry("select 1") end)
+      assert.equal("argument", e.kind)
+      assert.equal("query", e.suggestion)
+    end))
+
     it("names the nearest of its functions for one it lacks", with(function(db)
       local e = failure(function() return db.users.fnid(1) end)
       assert.equal("operator", e.kind)

@@ -221,7 +221,7 @@ describe("@file", function()
       ["data that is no string"] = { function() return @file.write("x", {}) end, "data: string expected" },
       ["an unknown option"] = { function() return @file.read("x", { maxx = 1 }) end, 'did you mean "max"' },
       ["a mode that is none"] = { function() return @file.write("x", "", { mode = "rw" }) end, "permission bits" },
-      ["a timeout that is none"] = { function() return @file.read("x", { timeout = "soon" }) end, "not a duration" },
+      ["a timeout that is none"] = { function() return @file.read("x", { timeout = "soon" }) end, 'timeout: "soon" is not a duration' },
       ["removing the root"] = { function() return @file.remove("/", { recursive = true }) end, "name the folder" },
     }
     for name, case in pairs(cases) do

@@ -260,7 +260,8 @@ describe("@http refuses", function()
   end)
 
   it("a call with a colon", function()
-    argument_error(function() @http:get(nowhere) end)
+    local message = argument_error(function() @http:get(nowhere) end)
+    assert.truthy(message:find("with a dot, not a colon", 1, true))
   end)
 
   it("to show a password in a message", function()

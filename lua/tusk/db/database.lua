@@ -131,6 +131,9 @@ function makers.close(via)
   end
 end
 
+for name in pairs(makers) do table.insert(verbs.others, name) end
+table.sort(verbs.others)
+
 local RESERVED = { each = true, migrate = true, jobs = true }
 
 local meta = { __namespace = true, __name = "tusk.db" }

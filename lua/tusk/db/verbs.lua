@@ -267,8 +267,13 @@ function meta.__index(namespace, key)
   return fn
 end
 
-function meta.__call()
-  check.fail("a table is not called; its functions are (find, insert …); for the builder write @db.table(name)")
+-- What the functions beside a table are called: the likeliest thing meant when a table is called.
+verbs.others = {}
+
+function meta.__call(namespace)
+  local hint, near = check.hint(rawget(namespace, NAME), verbs.others)
+  check.fail("a table is not called; its functions are (find, insert …); for the builder write @db.table(name)" .. hint,
+    { suggestion = near })
 end
 
 --- The functions of one table of a database or transaction.

@@ -1,5 +1,6 @@
 -- verbs.lua: the functions that @http and its clients have in common, and the builder.
 local check = require "tusk.check"
+local dots = require "tusk.dots"
 local options = require "tusk.http.options"
 
 local verbs = {}
@@ -84,7 +85,7 @@ Builder.options = nil
 ---@param dispatch fun(method: string, url: string, opts: table): tusk.http.Response
 function verbs.add(namespace, name, dispatch)
   local function dotted(first, verb)
-    if first == namespace then
+    if first == namespace or dots.is_namespace(first) then
       check.fail(("%s.%s is called with a dot, not a colon"):format(name, verb))
     end
   end
