@@ -173,10 +173,15 @@ static int looks_like_path(const char *word)
     return strchr(word, '/') || strchr(word, '.') || !strcmp(word, "-");
 }
 
+static int asks_for_help(const char *word)
+{
+    return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
 int cli_parse(int argc, char **argv, struct cli_call *call)
 {
     *call = (struct cli_call){0};
-    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+    if (argc < 2 || asks_for_help(argv[1])) {
         call->command = find_command("help");
         call->operands = argv + argc;
         return 0;
@@ -184,6 +189,12 @@ int cli_parse(int argc, char **argv, struct cli_call *call)
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-v"))
         argv[1] = "version";
     call->command = find_command(argv[1]);
+    if (call->command && argv[1][0] != '-' && argc > 2 && asks_for_help(argv[2])) {
+        call->command = find_command("help"); // of the command before it
+        call->operands = argv + 1;
+        call->operand_count = 1;
+        return 0;
+    }
     if (call->command)
         return take_rest(call, argv + 2);
     if (argv[1][0] == '-' && argv[1][1])

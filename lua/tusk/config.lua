@@ -203,6 +203,8 @@ end
 local function known_sections(fields)
   local names = {}
   for section in pairs(fields) do names[#names + 1] = section end
+  names[#names + 1] = "plugins"
+  names[#names + 1] = "environments"
   table.sort(names)
   return names
 end

@@ -125,6 +125,11 @@ function schema.problems(fields, where)
   return out
 end
 
+-- The variable that sets a field.
+local function variable(path, name)
+  return "TUSK_" .. (path .. "." .. name):upper():gsub("%.", "__"):gsub("-", "_")
+end
+
 --- Reads one section by its fields.
 ---@param fields table<string, tusk.Field>
 ---@param given table name → { value =, source =, text = it came as text }
@@ -143,7 +148,8 @@ function schema.read(fields, given, path, problems)
       values[name] = read_field(field, { value = field.default })
       sources[name] = "default"
     elseif field.required then
-      problems[#problems + 1] = ("%s.%s: is required%s"):format(path, name, field.doc and " – " .. field.doc or "")
+      problems[#problems + 1] = ("%s.%s: is required (tusk.lua, %s or --set)%s"):format(path, name,
+        variable(path, name), field.doc and " – " .. field.doc or "")
     end
   end
   for _, name in ipairs(names_of(given)) do

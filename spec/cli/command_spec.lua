@@ -31,6 +31,12 @@ describe("a usage error", function()
     assert.truthy(result.stderr:find("cannot open nowhere/main.lua: No such file or directory", 1, true))
   end)
 
+  it("by checking what is not there is exit status 2", function()
+    local result = run("check", "nowhere")
+    assert.equal(2, result.status)
+    assert.truthy(result.stderr:find("cannot open nowhere: No such file or directory", 1, true))
+  end)
+
   it("by -e without code is exit status 2", function()
     assert.equal(2, run("-e").status)
   end)
@@ -51,6 +57,13 @@ describe("help", function()
 
   it("shows one command with its flags", function()
     assert_result(run("help", "run"), 0, golden.text("help_run"), "")
+    assert_result(run("run", "--help"), 0, golden.text("help_run"), "")
+    assert_result(run("run", "-h"), 0, golden.text("help_run"), "")
+    assert_result(run("test", "--help"), 0, run("help", "test").stdout, "")
+  end)
+
+  it("is not taken from a script or a piece of code", function()
+    assert_result(run("-e", "print(...)", "--help"), 0, "--help\n", "")
   end)
 end)
 

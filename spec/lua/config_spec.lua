@@ -101,8 +101,13 @@ describe("a section", function()
       'ap: there is no such section (did you mean "app"?)',
       "app.m: there is no such setting (tusk.lua)",
       'app.n: integer expected, got "x" (tusk.lua)',
-      "app.url: is required – where it is",
+      "app.url: is required (tusk.lua, TUSK_APP__URL or --set) – where it is",
     }, err.help)
+  end)
+
+  it("that nobody knows may be one of tusk.lua's own, misspelt", function()
+    local _, err = @try(resolve, { plugin = {} }, {}, {})
+    assert.are.equal('plugin: there is no such section (did you mean "plugins"?)', err.message)
   end)
 
   it("that is no table is a mistake, not a crash", function()

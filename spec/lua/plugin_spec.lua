@@ -323,6 +323,13 @@ describe("the end of a directory", function()
     assert.are.equal(124, r.status)
     assert.are.equal("a up\na down\n", r.stdout)
   end)
+
+  it("is 124 too when something would not end then", function()
+    local r = app.run({ ["plugins/a.lua"] = plugin("stubborn", [[teardown = function() @sleep("1h") end]]),
+      ["main.lua"] = "@sleep('1h')" }, { "--timeout", "50ms", "--shutdown-timeout", "100ms" })
+    assert.are.equal(124, r.status)
+    assert.matches("not ended within 0.1s", r.stderr)
+  end)
 end)
 
 describe("the specs of a directory", function()

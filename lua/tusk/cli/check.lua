@@ -8,6 +8,8 @@ local suggestions = require "tusk.check"
 
 local check = {}
 
+local STATUS = { usage = 2, config = 3, plugin = 3 } -- by kind of error; the greatest counts
+
 local function listing(path)
   local file = operators.get("file")
   local out = {}
@@ -107,7 +109,7 @@ function check.main(program, flags)
     end
   end
   for _, err in ipairs(found) do
-    status = (err.kind == "config" or err.kind == "plugin") and 3 or status == 3 and 3 or 1
+    status = math.max(status, STATUS[err.kind] or 1)
     if getmetatable(err) ~= errors.Error then setmetatable(err, errors.Error) end
     kernel.log(3, render.error(err))
   end

@@ -122,7 +122,7 @@ local function run_directory(program, flags, dir, args)
   banner(program, app)
   _G.arg = { [0] = app.main or dir, unpack(args) }
   local status = start_and_run(program, flags, app, args)
-  local dismiss = lifecycle.watch(flags.patience, program.abandon)
+  local dismiss = lifecycle.watch(flags.patience, function(least) program.abandon(math.max(status, least)) end)
   scope.shield(lifecycle.stop, app.plugins)
   dismiss()
   return status ~= 0 and status or report.failures > 0 and 1 or 0
