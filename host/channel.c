@@ -48,11 +48,11 @@ static uint32_t wrapped(const struct channel *c, uint32_t i)
     return i < c->capacity ? i : i - c->capacity;
 }
 
-/* Puts the value on top into the buffer, which has room, and leaves something in its place. */
+/* Puts the value on top into the buffer, which has room; pushes something. */
 static void put(lua_State *L, struct channel *c, int index)
 {
     lua_getfenv(L, index);
-    lua_insert(L, -2);
+    lua_pushvalue(L, -2);
     lua_rawseti(L, -2, (int)wrapped(c, c->first + c->count) + 1);
     c->count++;
 }
@@ -94,7 +94,7 @@ static int take(lua_State *L, struct tusk *h, struct channel *c, int index)
     if (c->senders.head) { // room for the one that has waited longest
         take_from_sender(L, h, c);
         put(L, c, index);
-        lua_pop(L, 1);
+        lua_pop(L, 2);
     }
     return 2;
 }
@@ -128,8 +128,7 @@ static int give(lua_State *L, struct tusk *h, struct channel *c, int index)
 
 static void check_value(lua_State *L, struct channel *c)
 {
-    lua_settop(L, 2);
-    if (lua_isnil(L, 2))
+    if (lua_isnoneornil(L, 2))
         tusk_fail(L, "argument", "nil cannot be sent: it is what a closed channel gives");
     if (c->closed)
         tusk_fail(L, "closed", "the channel is closed");
@@ -176,7 +175,6 @@ static int op_recv(lua_State *L)
     struct tusk *h = HOST(L);
     struct channel *c = to_channel(L, 1);
     wait_check(L, h);
-    lua_settop(L, 1);
     int n = take(L, h, c, 1);
     if (n || c->closed)
         return answer(L, h, n);
