@@ -227,10 +227,11 @@ function scope.shield(fn, ...)
 end
 
 --- The innermost scope around the running task that only reports its children's failures: the plugin's or
---- the application's own. nil outside both.
+--- the application's own. nil outside both, and when it is cancelled: it takes no more tasks.
 ---@return tusk.Scope|nil
 function scope.supervisor()
-  return supervisors[kernel.supervisor()]
+  local s = supervisors[kernel.supervisor()]
+  return s and kernel.scope_reason(s) == 0 and s or nil
 end
 
 scope.Scope = Scope

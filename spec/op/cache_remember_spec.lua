@@ -27,6 +27,19 @@ describe("@cache.remember", function()
     assert.equal(1, loads)
   end)
 
+  it("loads in a finalizer, though the application takes no more tasks", function()
+    local got = {}
+    @scope({ name = "application", on_error = "log" }, function(s)
+      s:defer(function()
+        for i = 1, 2 do got[i] = @timeout("5s", @cache.remember, "k" .. i, "1h", @(i * 10)) end
+        got[3] = @cache.get("k1")
+      end)
+      s:cancel()
+      @sleep("1h")
+    end)
+    assert.same({ 10, 20, 10 }, got)
+  end)
+
   it("loads once for all who ask meanwhile, and gives each its own copy", function()
     local tasks = {}
     for i = 1, 10 do tasks[i] = @async(@cache.remember, "a", "1h", load) end
