@@ -4,7 +4,9 @@ local errors = require "tusk.errors"
 local check = {}
 
 local function shown(v)
-  if type(v) == "string" then return (#v > 40 and ("%q…"):format(v:sub(1, 40)) or ("%q"):format(v)) end
+  if type(v) == "string" then
+    return (("%q"):format(v:sub(1, 40)):gsub("\\\n", "\\n")) .. (#v > 40 and "…" or "")
+  end
   return type(v) == "table" and "a table" or tostring(v)
 end
 

@@ -201,7 +201,7 @@ function errors.of_compiler(message, kind)
   end
   if not file then return setmetatable({ kind = kind or "syntax", message = message }, Error) end
   return setmetatable({
-    kind = kind or "syntax", message = rest, near = rest:match("near '(.-)'$"),
+    kind = kind or "syntax", message = rest, near = rest:match("near '([^@].-)'$"), -- a line may have many '@'
     site = { file = file, line = tonumber(line), column = tonumber(column) },
   }, Error)
 end

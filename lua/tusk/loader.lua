@@ -42,12 +42,12 @@ function loader.expand(source, chunkname)
   return text or source, text and message or nil
 end
 
--- Lua's own message for a chunk that did not compile, as if nothing had been wrapped around it.
+-- Lua's own message for a chunk that did not compile, as if nothing had been wrapped around it or put in place of '@'.
 local function plain_message(text, chunkname, message)
   local first, last = text:find(PROLOGUE, 1, true)
   local bare = text:sub(1, first - 1) .. text:sub(last + 1, -#EPILOGUE - 1)
   local fn, own = raw_load(bare, chunkname, "t")
-  return fn and message or own
+  return ((fn and message or own):gsub("near '_at'$", "near '@'"))
 end
 
 --- Compiles text; bytecode is refused.

@@ -130,6 +130,7 @@ describe("a type", function()
   it("names what it got without its address", function()
     assert.equal("path: string expected, got a table", refusal(check.string, "path", {}).message)
     assert.equal("path: string expected, got a function", refusal(check.string, "path", print).message)
+    assert.equal('n: table expected, got string "a\\nb"', refusal(check.table, "n", "a\nb").message)
     assert.equal("n: table expected, got number 5", refusal(check.table, "n", 5).message)
   end)
 

@@ -99,6 +99,7 @@ describe("a syntax error", function()
     { "of the dialect: no name after @", "local a\nlocal b = @5", "chunk:2:11: " },
     { "of the dialect: an operator as a field", "local t = {}\n\nreturn t.@x", "chunk:3:10: " },
     { "of Lua's, in a chunk with operators", "@yield()\nlocal = 5", "chunk:2: '<name>' expected near '='" },
+    { "of Lua's, at an operator", "local x = 5\nprint @sleep(1)", "chunk:2: '=' expected near '@'" },
     { "of Lua's, a block that is never closed", "@yield()\nif true then", "chunk:2:1: 'if' is never closed" },
     { "of Lua's, an end too many", "@yield()\nend", "chunk:2:1: unexpected 'end'" },
     { "of Lua's, in a chunk without operators", "\nlocal = 5", "chunk:2: '<name>' expected near '='" },

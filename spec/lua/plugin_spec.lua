@@ -351,6 +351,11 @@ describe("the specs of a directory", function()
         assert.matches("2 passed, 0 failed, 0 skipped\ndown\n$", r.stdout)
       end
       assert.is_false(@file.exists(dir .. "/data"))
+      for _, flags in ipairs { {}, { "--filter=data" }, { "-o", "TAP" }, { "--filter", "data", "spec" } } do
+        local r = program.run({ "test", unpack(flags) }, { cwd = dir })
+        assert.are.equal(0, r.status, r.stdout .. r.stderr)
+        assert.matches("down\n$", r.stdout)
+      end
     end)
   end)
 

@@ -167,6 +167,22 @@ database.each_kind(function(kind, with)
       end
     end))
 
+    it("refuses a table as a value, an empty one too", with(function(db)
+      for _, value in ipairs { {}, { 1 }, { a = 1 } } do
+        for _, call in ipairs {
+          function() db.users.insert { name = value } end,
+          function() db.users.insert_many { { name = value } } end,
+          function() db.users.update(1, { name = value }) end,
+          function() db.users.upsert { name = value } end,
+          function() db.table("users"):where("id", 1):update { name = value } end,
+        } do
+          local e = failure(call)
+          assert.equal("argument", e.kind)
+          assert.truthy(e.message:find("name: a table is not a value", 1, true), e.message)
+        end
+      end
+    end))
+
     it("takes a table that is called for a function, misspelt", with(function(db)
       local e = failure(function() db.querry("select 1") end)
       assert.equal("argument", e.kind)

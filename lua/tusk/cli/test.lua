@@ -69,11 +69,20 @@ local function app_of(path)
   return above and is_app(above) and above or nil
 end
 
+-- What the command line names, but for busted's flags and their values; busted looks in spec/ by itself.
+local function paths_of(program)
+  local paths = {}
+  for _, word in ipairs { unpack(program) } do
+    if not word:find("^%-") and operators.get("file").exists(word) then paths[#paths + 1] = word end
+  end
+  return paths[1] and paths or { "spec" }
+end
+
 -- Specs of several script directories cannot share one run: each has operators of its own.
 local function find_app(program)
   local found
-  for i = 1, math.max(#program, 1) do
-    local dir = app_of(program[i] or "spec")
+  for _, path in ipairs(paths_of(program)) do
+    local dir = app_of(path)
     if found and dir and dir ~= found then
       errors.raise("usage", ("specs of %s and of %s: run them one after the other"):format(found, dir))
     end

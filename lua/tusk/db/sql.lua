@@ -65,9 +65,13 @@ end
 function sql.row(info, row, params)
   local columns, marks = {}, {}
   for i, key in ipairs(sql.keys(row)) do
+    local value = row[key]
     columns[i], marks[i] = sql.column(info, key), "?"
+    if type(value) == "table" then
+      check.fail(("%s: a table is not a value; keep its text, as @json.encode gives it"):format(key), { argument = key })
+    end
     params.n = params.n + 1
-    params[params.n] = row[key]
+    params[params.n] = value
   end
   return columns, marks
 end

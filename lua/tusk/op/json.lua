@@ -45,7 +45,10 @@ end
 ---@param opts { depth: integer }|nil
 ---@return fun(): any
 function json.lines(source, opts)
-  check.callable("source", source)
+  if not check.is_callable(source) then
+    check.fail(("source: an iterator over lines expected, such as @file.lines(path), got a %s"):format(type(source)),
+      { argument = "source" })
+  end
   local depth = check.options(opts, LINES).depth
   local number = 0
   return function()
