@@ -8,9 +8,11 @@
 #include "host.h"
 #include "modules.h"
 
-#define SLICE_NS    2000000u    /* resumes between two polls */
-#define CLOSE_NS    5000000000u /* how long a close lets tasks go on */
-#define CLOSE_TURNS 10000       /* and the loop, for what is in flight: turns */
+#define SLICE_NS    2000000u            /* resumes between two polls */
+#define STRIDE      64                  /* and between two looks at the clock meanwhile */
+#define BUDGET_MAX  (UINT64_MAX / 4000) /* of a step, in microseconds; a longer one has no end */
+#define CLOSE_NS    5000000000u         /* how long a close lets tasks go on */
+#define CLOSE_TURNS 10000               /* and the loop, for what is in flight: turns */
 
 /* ---- memory ---- */
 
@@ -173,7 +175,7 @@ static int turn(struct tusk *h, int wait)
 {
     h->now = uv_hrtime();
     stop_if_asked(h);
-    task_drain(h, h->now + SLICE_NS);
+    task_drain(h, h->now + SLICE_NS, STRIDE);
     collect_if_stressed(h);
     run_before_poll(h);
     if (!h->live)
@@ -231,13 +233,13 @@ tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
 {
     sigset_t mask;
     int pending = block_sigpipe(&mask);
-    timer_arm(h);
+    uv_timer_stop(&h->alarm); // it is for a poll that blocks
     uv_run(&h->loop, UV_RUN_NOWAIT);
     h->now = uv_hrtime();
     timer_fire(h);
     stop_if_asked(h);
     if (budget_us)
-        task_drain(h, h->now + budget_us * 1000);
+        task_drain(h, budget_us < BUDGET_MAX ? h->now + budget_us * 1000 : UINT64_MAX, 1);
     collect_if_stressed(h);
     run_before_poll(h);
     uv_run(&h->loop, UV_RUN_NOWAIT);
@@ -252,9 +254,9 @@ int tusk_wait_fd(const tusk_host *h)
 
 int tusk_wait_ms(const tusk_host *h)
 {
-    if (h->ready_head)
+    if (h->ready_head || h->before_poll)
         return 0;
-    int ms = uv_backend_timeout(&h->loop);
+    int ms = uv_loop_alive(&h->loop) ? uv_backend_timeout(&h->loop) : -1;
     if (!h->heap_count)
         return ms;
     uint64_t now = uv_hrtime(), due = h->heap[1].due;

@@ -173,8 +173,8 @@ struct tusk {
 
 /* task.c: the only place that resumes or yields a task. */
 void task_ready(struct tusk *h, struct task *t, int nargs);
-void task_drain(struct tusk *h,
-                uint64_t until); /* resumes ready tasks until none is left or the time has come */
+/* Resumes ready tasks until none is left or the time has come, at which it looks every few. */
+void task_drain(struct tusk *h, uint64_t until, int every);
 int task_park(lua_State *L, struct tusk *h, int nvalues); /* yields PARK and the nvalues on top */
 int task_pause(lua_State *L, struct tusk *h,
                int nvalues); /* the same, ready at once; they come back */

@@ -296,16 +296,20 @@ static void run(struct tusk *h, struct task *t)
     h->blocked = blocked;
 }
 
-void task_drain(struct tusk *h, uint64_t until)
+void task_drain(struct tusk *h, uint64_t until, int every)
 {
-    for (int n = 1; h->ready_head; n++) {
+    int left = every;
+    while (h->ready_head) {
         struct task *t = h->ready_head;
         h->ready_head = t->next;
         if (!h->ready_head)
             h->ready_tail = NULL;
         h->budget = INLINE_MAX;
         run(h, t);
-        if (n % 64 == 0 && uv_hrtime() >= until)
+        if (--left)
+            continue;
+        left = every;
+        if (uv_hrtime() >= until)
             return;
     }
 }
