@@ -11,7 +11,9 @@ local ENOENT = 2
 
 --- The sections that belong to the host itself.
 config.CORE = {
-  db = { url = { type = "string", secret = false, doc = "the default database: a path, or :memory:" } },
+  db = { url = { type = "string", secret = false, doc = "the default database: a path, or :memory:" },
+    readonly = { type = "boolean" }, synchronous = { type = "string", choices = { "off", "normal", "full", "extra" } },
+    readers = { type = "integer" }, cache_size = { type = "size" }, busy_timeout = { type = "duration" } },
   cache = { size = { type = "size", default = "64MiB", doc = "the most that the memory cache holds" } },
   log = { level = { type = "string", default = "info", choices = { "debug", "info", "warn", "error" } } },
 }

@@ -332,6 +332,15 @@ describe("the end of a directory", function()
   end)
 end)
 
+describe("the default database", function()
+  it("is opened with the options that stand beside its url", function()
+    local r = app.run({ ["tusk.lua"] = [[return { db = { url = ":memory:", synchronous = "full", busy_timeout = "2s",
+      cache_size = "1MiB", readers = 1 } }]], ["main.lua"] = [[print(@db.value("pragma synchronous"), @db.value("pragma cache_size"))]] })
+    assert.are.equal(0, r.status, r.stderr)
+    assert.are.equal("2\t-1024\n", r.stdout)
+  end)
+end)
+
 describe("the specs of a directory", function()
   it("have its plugins, in the environment test, with a database in memory", function()
     app.with({
