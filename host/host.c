@@ -97,8 +97,11 @@ void host_register(lua_State *L, struct tusk *h, const luaL_Reg *functions)
 
 uint64_t host_due(struct tusk *h, double seconds)
 {
-    h->now = uv_hrtime(); // the turn may have begun long ago
-    return seconds < 1e9 ? h->now + (uint64_t)(seconds * 1e9) : UINT64_MAX;
+    h->now = host_now(h); // the turn may have begun long ago
+    // something, however little: who waits for what is left of a time must get there
+    return seconds < 1e9
+               ? h->now + (uint64_t)(seconds * 1e9 + 0.5) + (seconds > 0 && seconds < 1e-9)
+               : UINT64_MAX;
 }
 
 /* While a binding may wake somebody from its thread, the loop must not find itself idle. */
@@ -140,7 +143,7 @@ static void run_before_poll(struct tusk *h)
 
 /* ---- the loop ---- */
 
-static void call_back(struct tusk *h, enum callback which)
+void host_call(struct tusk *h, enum callback which)
 {
     lua_rawgeti(h->L, LUA_REGISTRYINDEX, h->callbacks[which]);
     if (lua_pcall(h->L, 0, 0, 0))
@@ -153,7 +156,7 @@ static void stop_if_asked(struct tusk *h)
         return;
     h->stopping = 1;
     scope_cancel(h, h->app ? &h->app->scope : &h->root, CANCEL_SHUTDOWN);
-    call_back(h, CALL_STOPPING);
+    host_call(h, CALL_STOPPING);
 }
 
 static void collect_if_stressed(struct tusk *h)
@@ -164,7 +167,7 @@ static void collect_if_stressed(struct tusk *h)
 
 static int idle(struct tusk *h)
 {
-    return !h->ready_head && !h->heap_count && !h->before_poll;
+    return !h->ready_head && timer_is_idle(h) && !h->before_poll;
 }
 
 /*
@@ -173,21 +176,24 @@ static int idle(struct tusk *h)
  */
 static int turn(struct tusk *h, int wait)
 {
-    h->now = uv_hrtime();
+    h->now = host_now(h);
     stop_if_asked(h);
-    task_drain(h, h->now + SLICE_NS, STRIDE);
+    task_drain(h, uv_hrtime() + SLICE_NS, STRIDE);
     collect_if_stressed(h);
     run_before_poll(h);
     if (!h->live)
         return 0;
-    h->now = uv_hrtime();
+    h->now = host_now(h);
+    int jumps = clock_may_jump(h);
     timer_arm(h);
-    int more = uv_run(&h->loop, wait && !h->ready_head ? UV_RUN_ONCE : UV_RUN_NOWAIT);
-    h->now = uv_hrtime();
+    int more = uv_run(&h->loop, wait && !h->ready_head && !jumps ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    if (jumps)
+        clock_jump(h);
+    h->now = host_now(h);
     timer_fire(h);
     if (more || !wait || h->closing || !idle(h))
         return 0;
-    call_back(h, CALL_DEADLOCK);
+    host_call(h, CALL_DEADLOCK);
     return idle(h) ? -1 : 0;
 }
 
@@ -233,13 +239,16 @@ tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
 {
     sigset_t mask;
     int pending = block_sigpipe(&mask);
+    int jumps = clock_may_jump(h);
     uv_timer_stop(&h->alarm); // it is for a poll that blocks
     uv_run(&h->loop, UV_RUN_NOWAIT);
-    h->now = uv_hrtime();
+    if (jumps)
+        clock_jump(h);
+    h->now = host_now(h);
     timer_fire(h);
     stop_if_asked(h);
     if (budget_us)
-        task_drain(h, budget_us < BUDGET_MAX ? h->now + budget_us * 1000 : UINT64_MAX, 1);
+        task_drain(h, budget_us < BUDGET_MAX ? uv_hrtime() + budget_us * 1000 : UINT64_MAX, 1);
     collect_if_stressed(h);
     run_before_poll(h);
     uv_run(&h->loop, UV_RUN_NOWAIT);
@@ -257,9 +266,10 @@ int tusk_wait_ms(const tusk_host *h)
     if (h->ready_head || h->before_poll)
         return 0;
     int ms = uv_loop_alive(&h->loop) ? uv_backend_timeout(&h->loop) : -1;
-    if (!h->heap_count)
+    const struct heap *timers = &h->heaps[CLOCK_REAL];
+    if (!timers->count)
         return ms;
-    uint64_t now = uv_hrtime(), due = h->heap[1].due;
+    uint64_t now = uv_hrtime(), due = timers->entries[1].due;
     uint64_t own = due > now ? (due - now + 999999) / 1000000 : 0;
     return ms < 0 || own < (uint64_t)ms ? (int)(own > 1000000 ? 1000000 : own) : ms;
 }
@@ -288,6 +298,7 @@ static int open_modules(lua_State *L)
     wait_open(L, h);
     channel_open(L, h);
     select_open(L, h);
+    clock_open(L, h);
     place_open(L, h);
     loader_open(L, h);
     modules_open(L, h); // takes the table of functions as "tusk.kernel" and loads "tusk.core"
@@ -340,7 +351,8 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
     h->before_poll_tail = &h->before_poll;
     h->root.on_error = ON_ERROR_LOG;
     h->root.is_task = 1; // in so far as it is no explicit one
-    h->now = uv_hrtime();
+    h->watch.of_watch = 1;
+    h->now = host_now(h);
     if (uv_mutex_init(&h->post_mutex))
         goto fail_mutex;
     if (init_loop(h))
@@ -363,7 +375,7 @@ fail_lua:
 fail_loop:
     uv_mutex_destroy(&h->post_mutex);
 fail_mutex:
-    free(h->heap);
+    timer_free_all(h);
     free(h);
     return TUSK_E_NOMEM;
 }
@@ -395,7 +407,7 @@ void tusk_close(tusk_host *h)
     uv_loop_close(&h->loop);
     uv_mutex_destroy(&h->post_mutex);
     task_free_all(h);
-    free(h->heap);
+    timer_free_all(h);
     free(h);
 }
 

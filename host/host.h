@@ -47,9 +47,12 @@ struct waiter {
     uint32_t number; /* among those of its select, from 1; 0: a task's own */
 };
 
-struct timer { /* an entry of the heap; slot 0: not armed */
+enum clock { CLOCK_REAL, CLOCK_VIRTUAL };
+
+struct timer { /* an entry of a heap; slot 0: not armed */
     uint32_t slot;
-    uint8_t of_scope, of_select;
+    uint8_t of_scope, of_select, of_watch;
+    uint8_t clock; /* what its moment is on */
 };
 
 struct scope {
@@ -108,6 +111,11 @@ struct heap_entry {
     struct timer *timer;
 };
 
+struct heap { /* [1..count] */
+    struct heap_entry *entries;
+    uint32_t count, size;
+};
+
 /* Lua values the host uses, by registry reference; lua/tusk/core.lua gives them by `kernel.use`. */
 enum callback {
     CALL_ERROR,     /* (kind, message) -> error */
@@ -120,6 +128,7 @@ enum callback {
     CALL_DEADLOCK,  /* (): nothing can ever wake any task */
     CALL_STOPPING,  /* (): a shutdown was asked for */
     CALL_STUCK,     /* (task): it has swallowed its cancellation again and again */
+    CALL_WATCH,     /* (): the time that kernel.watch was given is over */
     CALL_XPCALL,    /* Lua's own xpcall */
     CALL_NAMED,     /* (held, options, fn, ...) -> task */
     TASK_META,      /* the metatable of handles */
@@ -149,9 +158,15 @@ struct tusk {
     int blocked;    /* > 0 while a resumer below cannot yield */
     int callbacks[CALL_COUNT];
 
-    struct heap_entry *heap; /* [1..heap_count] */
-    uint32_t heap_count, heap_size;
+    struct heap heaps[2]; /* by enum clock */
     uint64_t now, order;
+    struct timer watch;
+    struct {
+        uint64_t now, from;  /* nanoseconds; from: as it began */
+        uint64_t until;      /* up to here it moves whatever is in flight */
+        double wall;         /* the Unix seconds that it began with */
+        uint8_t on, by_hand; /* by_hand: it moves by kernel.clock_advance only */
+    } clock;                 /* the virtual one */
 
     struct tusk_hook *before_poll, **before_poll_tail, *at_close;
     uv_mutex_t post_mutex;
@@ -208,7 +223,7 @@ scope_unlink(struct scope *s); /* its owner, if that was joining and this was th
 /* Gives s to another owner. Neither the old nor the new one is joining: their bodies run. */
 void scope_move(struct tusk *h, struct scope *s, struct scope *parent);
 void scope_cancel(struct tusk *h, struct scope *s, enum cancel_reason why);
-uint64_t scope_deadline(const struct scope *s);
+uint64_t scope_deadline(const struct tusk *h, const struct scope *s); /* on the clock that is on */
 void scope_expired(struct tusk *h, struct timer *timer);
 void scope_open_lua(lua_State *L, struct tusk *h);
 
@@ -222,12 +237,25 @@ void stray_note(lua_State *L, struct tusk *h);          /* the user's coroutine 
 void stray_abandon_all(struct tusk *h, struct task *t); /* the scopes that t's code has left open */
 void stray_open(lua_State *L, struct tusk *h);
 
-/* timer.c: one heap of {due, who} under one uv_timer */
-int timer_reserve(struct tusk *h); /* 0, or -1: out of memory. Makes room for one timer_start */
-void timer_start(struct tusk *h, struct timer *timer, uint64_t due);
+/* timer.c: a heap of {due, who} for each clock; the real one's is under one uv_timer */
+static inline enum clock host_clock(const struct tusk *h)
+{
+    return h->clock.on ? CLOCK_VIRTUAL : CLOCK_REAL;
+}
+/* 0, or -1: out of memory. Makes room for n calls of timer_start */
+int timer_reserve(struct tusk *h, enum clock clock, uint32_t n);
+void timer_start(struct tusk *h, enum clock clock, struct timer *timer, uint64_t due);
 void timer_stop(struct tusk *h, struct timer *timer);
-void timer_fire(struct tusk *h); /* all that are due at h->now */
+void timer_fire(struct tusk *h); /* all that are due, on both clocks */
 void timer_arm(struct tusk *h);  /* sets the uv_timer to the earliest */
+void timer_free_all(struct tusk *h);
+int timer_is_idle(const struct tusk *h); /* no timer will ever fire by itself */
+
+/* clock.c: the virtual clock of tests */
+/* Is it time that everybody waits for? Then clock_jump takes it to the next timer. */
+int clock_may_jump(struct tusk *h);
+void clock_jump(struct tusk *h);
+void clock_open(lua_State *L, struct tusk *h);
 
 /* channel.c */
 /* The line of those who receive; NULL: it is no channel. */
@@ -275,8 +303,15 @@ void place_open(lua_State *L, struct tusk *h);
 /* loader.c */
 void loader_open(lua_State *L, struct tusk *h);
 
+/* Nanoseconds, on the clock that is on. */
+static inline uint64_t host_now(const struct tusk *h)
+{
+    return h->clock.on ? h->clock.now : uv_hrtime();
+}
 /* The moment so many seconds from now; never, if that is too far. Refreshes h->now. */
 uint64_t host_due(struct tusk *h, double seconds);
+/* Calls one of the Lua values with nothing, protected. */
+void host_call(struct tusk *h, enum callback which);
 void host_reference_async(struct tusk *h, int delta);
 /* Adds C functions to the table on top, each with the host as its upvalue. */
 void host_register(lua_State *L, struct tusk *h, const luaL_Reg *functions);

@@ -108,9 +108,9 @@ static int op_modules(lua_State *L)
 /* use(which, value): gives the host one of the Lua values of enum callback */
 static int op_use(lua_State *L)
 {
-    static const char *const names[] = {"error",  "cancelled", "refuse",   "handler",    "outcome",
-                                        "failed", "unhandled", "deadlock", "stopping",   "stuck",
-                                        "xpcall", "named",     "task",     "coroutines", NULL};
+    static const char *const names[] = {
+        "error",    "cancelled", "refuse", "handler", "outcome", "failed", "unhandled",  "deadlock",
+        "stopping", "stuck",     "watch",  "xpcall",  "named",   "task",   "coroutines", NULL};
     struct tusk *h = HOST(L);
     int which = luaL_checkoption(L, 1, NULL, names);
     lua_settop(L, 2);
@@ -130,16 +130,19 @@ static int op_now(lua_State *L)
 /* clock() -> the same, at this very moment */
 static int op_clock(lua_State *L)
 {
-    lua_pushnumber(L, (double)uv_hrtime() / 1e9);
+    lua_pushnumber(L, (double)host_now(HOST(L)) / 1e9);
     return 1;
 }
 
 /* wall() -> Unix seconds */
 static int op_wall(lua_State *L)
 {
+    struct tusk *h = HOST(L);
     uv_timeval64_t t;
     uv_gettimeofday(&t);
-    lua_pushnumber(L, (double)t.tv_sec + t.tv_usec / 1e6);
+    double real = (double)t.tv_sec + t.tv_usec / 1e6;
+    double virtual = h->clock.wall + (double)(h->clock.now - h->clock.from) / 1e9;
+    lua_pushnumber(L, h->clock.on ? virtual : real);
     return 1;
 }
 

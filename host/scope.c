@@ -79,15 +79,18 @@ void scope_move(struct tusk *h, struct scope *s, struct scope *parent)
         scope_cancel(h, s, CANCEL_OUTER);
 }
 
-uint64_t scope_deadline(const struct scope *s)
+static uint64_t own_deadline(const struct tusk *h, const struct scope *s)
 {
-    for (; s && !s->shielded; s = s->parent) {
-        const struct explicit_scope *x = scope_explicit(s);
-        if (x && x->deadline != UINT64_MAX)
-            return x->deadline;
-    }
     const struct explicit_scope *x = s ? scope_explicit(s) : NULL;
-    return x ? x->deadline : UINT64_MAX;
+    return x && x->timer.clock == host_clock(h) ? x->deadline : UINT64_MAX;
+}
+
+uint64_t scope_deadline(const struct tusk *h, const struct scope *s)
+{
+    uint64_t d = UINT64_MAX;
+    for (; s && !s->shielded && d == UINT64_MAX; s = s->parent)
+        d = own_deadline(h, s);
+    return d != UINT64_MAX ? d : own_deadline(h, s);
 }
 
 void scope_expired(struct tusk *h, struct timer *timer)
@@ -109,15 +112,16 @@ static struct explicit_scope *to_scope(lua_State *L, int i)
 
 static void set_deadline(lua_State *L, struct tusk *h, struct explicit_scope *x, double seconds)
 {
-    uint64_t outer = x->scope.shielded ? UINT64_MAX : scope_deadline(x->scope.parent);
+    uint64_t outer = x->scope.shielded ? UINT64_MAX : scope_deadline(h, x->scope.parent);
     uint64_t own = host_due(h, seconds);
     x->after = seconds;
     x->deadline = own < outer ? own : outer;
+    x->timer.clock = (uint8_t)host_clock(h);
     if (own >= outer) // the outer one fires, and is charged
         return;
-    if (timer_reserve(h))
+    if (timer_reserve(h, host_clock(h), 1))
         luaL_error(L, "not enough memory");
-    timer_start(h, &x->timer, own);
+    timer_start(h, host_clock(h), &x->timer, own);
 }
 
 /*
@@ -294,7 +298,7 @@ static int op_address(lua_State *L)
 static int op_remaining(lua_State *L)
 {
     struct tusk *h = HOST(L);
-    uint64_t d = h->current ? scope_deadline(h->current->scope) : UINT64_MAX;
+    uint64_t d = h->current ? scope_deadline(h, h->current->scope) : UINT64_MAX;
     if (d == UINT64_MAX)
         return 0;
     lua_pushnumber(L, d > h->now ? (double)(d - h->now) / 1e9 : 0);

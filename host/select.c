@@ -115,12 +115,12 @@ static int op_wait(lua_State *L)
     lua_pushvalue(L, 1);
     lua_setfenv(L, -2);
     find_lines(L, s);
-    if (timed && timer_reserve(h))
+    if (timed && timer_reserve(h, host_clock(h), 1))
         return luaL_error(L, "not enough memory");
     for (size_t i = 0; i < n; i++)
         queue_put(s->cases[i].queue, &s->cases[i]);
     if (timed)
-        timer_start(h, &s->timer, host_due(h, lua_tonumber(L, 2)));
+        timer_start(h, host_clock(h), &s->timer, host_due(h, lua_tonumber(L, 2)));
     h->current->wait = &s->wait;
     lua_pushboolean(L, 0);
     return task_park(L, h, 2);

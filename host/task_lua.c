@@ -174,7 +174,8 @@ static int op_parked_for(lua_State *L)
     struct handle *d = task_handle(L, 1);
     if (!d->task || d->task->state != TASK_PARKED)
         return 0;
-    lua_pushnumber(L, (double)(HOST(L)->now - d->task->since) / 1e9);
+    uint64_t now = HOST(L)->now, since = d->task->since; // perhaps of another clock
+    lua_pushnumber(L, now > since ? (double)(now - since) / 1e9 : 0);
     return 1;
 }
 

@@ -1,4 +1,4 @@
-/* timer.c: the host's timers, a binary heap under one uv_timer. */
+/* timer.c: the host's timers: a binary heap for each clock, the real one's under one uv_timer. */
 #include <stdlib.h>
 
 #include "host.h"
@@ -8,79 +8,119 @@ static int earlier(const struct heap_entry *a, const struct heap_entry *b)
     return a->due < b->due || (a->due == b->due && a->order < b->order);
 }
 
-static void place(struct tusk *h, uint32_t i, struct heap_entry e)
+static void place(struct heap *q, uint32_t i, struct heap_entry e)
 {
-    h->heap[i] = e;
+    q->entries[i] = e;
     e.timer->slot = i;
 }
 
-static void sift_up(struct tusk *h, uint32_t i)
+static void sift_up(struct heap *q, uint32_t i)
 {
-    struct heap_entry e = h->heap[i];
-    for (; i > 1 && earlier(&e, &h->heap[i / 2]); i /= 2)
-        place(h, i, h->heap[i / 2]);
-    place(h, i, e);
+    struct heap_entry e = q->entries[i];
+    for (; i > 1 && earlier(&e, &q->entries[i / 2]); i /= 2)
+        place(q, i, q->entries[i / 2]);
+    place(q, i, e);
 }
 
-static void sift_down(struct tusk *h, uint32_t i)
+static void sift_down(struct heap *q, uint32_t i)
 {
-    struct heap_entry e = h->heap[i];
-    for (uint32_t c; (c = i * 2) <= h->heap_count; i = c) {
-        if (c < h->heap_count && earlier(&h->heap[c + 1], &h->heap[c]))
+    struct heap_entry e = q->entries[i];
+    for (uint32_t c; (c = i * 2) <= q->count; i = c) {
+        if (c < q->count && earlier(&q->entries[c + 1], &q->entries[c]))
             c++;
-        if (!earlier(&h->heap[c], &e))
+        if (!earlier(&q->entries[c], &e))
             break;
-        place(h, i, h->heap[c]);
+        place(q, i, q->entries[c]);
     }
-    place(h, i, e);
+    place(q, i, e);
 }
 
-int timer_reserve(struct tusk *h)
+int timer_reserve(struct tusk *h, enum clock clock, uint32_t n)
 {
-    if (h->heap_count + 2 <= h->heap_size)
+    struct heap *q = &h->heaps[clock];
+    uint32_t size = q->size ? q->size : 64;
+    while (size < q->count + n + 1)
+        size *= 2;
+    if (size == q->size)
         return 0;
-    uint32_t size = h->heap_size ? h->heap_size * 2 : 64;
-    struct heap_entry *heap = realloc(h->heap, size * sizeof *heap);
-    if (!heap)
+    struct heap_entry *entries = realloc(q->entries, size * sizeof *entries);
+    if (!entries)
         return -1;
-    h->heap = heap;
-    h->heap_size = size;
+    q->entries = entries;
+    q->size = size;
     return 0;
 }
 
-void timer_start(struct tusk *h, struct timer *timer, uint64_t due)
+void timer_start(struct tusk *h, enum clock clock, struct timer *timer, uint64_t due)
 {
-    uint32_t i = ++h->heap_count;
-    place(h, i, (struct heap_entry){due, h->order++, timer});
-    sift_up(h, i);
+    struct heap *q = &h->heaps[clock];
+    uint32_t i = ++q->count;
+    timer->clock = (uint8_t)clock;
+    place(q, i, (struct heap_entry){due, h->order++, timer});
+    sift_up(q, i);
 }
 
 void timer_stop(struct tusk *h, struct timer *timer)
 {
+    struct heap *q = &h->heaps[timer->clock];
     uint32_t i = timer->slot;
     if (!i)
         return;
     timer->slot = 0;
-    uint32_t last = h->heap_count--;
+    uint32_t last = q->count--;
     if (i == last)
         return;
-    place(h, i, h->heap[last]);
-    sift_up(h, i);
-    sift_down(h, h->heap[i].timer->slot);
+    place(q, i, q->entries[last]);
+    sift_up(q, i);
+    sift_down(q, q->entries[i].timer->slot);
+}
+
+static void fire_first(struct tusk *h, struct heap *q)
+{
+    struct timer *timer = q->entries[1].timer;
+    timer_stop(h, timer);
+    if (timer->of_scope)
+        scope_expired(h, timer);
+    else if (timer->of_select)
+        select_expired(h, timer);
+    else if (timer->of_watch)
+        host_call(h, CALL_WATCH);
+    else
+        task_ready(h, (struct task *)((char *)timer - offsetof(struct task, timer)), 0);
+}
+
+static void fire(struct tusk *h, enum clock clock, uint64_t now)
+{
+    struct heap *q = &h->heaps[clock];
+    while (q->count && q->entries[1].due <= now)
+        fire_first(h, q);
 }
 
 void timer_fire(struct tusk *h)
 {
-    while (h->heap_count && h->heap[1].due <= h->now) {
-        struct timer *timer = h->heap[1].timer;
-        timer_stop(h, timer);
-        if (timer->of_scope)
-            scope_expired(h, timer);
-        else if (timer->of_select)
-            select_expired(h, timer);
-        else
-            task_ready(h, (struct task *)((char *)timer - offsetof(struct task, timer)), 0);
-    }
+    if (h->clock.on)
+        fire(h, CLOCK_VIRTUAL, h->clock.now);
+    if (h->heaps[CLOCK_REAL].count)
+        fire(h, CLOCK_REAL, h->clock.on ? uv_hrtime() : h->now);
+}
+
+void timer_free_all(struct tusk *h)
+{
+    free(h->heaps[CLOCK_REAL].entries);
+    free(h->heaps[CLOCK_VIRTUAL].entries);
+}
+
+/* The watch alone does not count: it looks on. */
+static int only_watched(const struct tusk *h)
+{
+    return h->heaps[CLOCK_REAL].count == (h->watch.slot != 0);
+}
+
+int timer_is_idle(const struct tusk *h)
+{
+    const struct heap *q = &h->heaps[CLOCK_VIRTUAL];
+    int moves = q->count && !h->clock.by_hand && q->entries[1].due != UINT64_MAX;
+    return only_watched(h) && !moves;
 }
 
 static void alarm_rang(uv_timer_t *alarm)
@@ -90,14 +130,19 @@ static void alarm_rang(uv_timer_t *alarm)
 
 void timer_arm(struct tusk *h)
 {
-    uint64_t now = uv_hrtime(), due = h->heap_count ? h->heap[1].due : UINT64_MAX;
+    const struct heap *q = &h->heaps[CLOCK_REAL];
+    uint64_t now = uv_hrtime(), due = q->count ? q->entries[1].due : UINT64_MAX;
     if (h->close_by && h->close_by < due)
         due = h->close_by;
-    if (due == UINT64_MAX) {
+    if (!q->count && due == UINT64_MAX) {
         uv_timer_stop(&h->alarm);
         return;
     }
     uv_update_time(&h->loop);
     // it repeats: libuv fires what is due before it polls, and would then poll without an end
-    uv_timer_start(&h->alarm, alarm_rang, due > now ? (due - now + 999999) / 1000000 : 0, 1);
+    uv_timer_start(&h->alarm, alarm_rang, due > now ? (due - now - 1) / 1000000 + 1 : 0, 1);
+    if (only_watched(h) && !h->close_by)
+        uv_unref((uv_handle_t *)&h->alarm);
+    else
+        uv_ref((uv_handle_t *)&h->alarm);
 }

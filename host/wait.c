@@ -115,7 +115,7 @@ uint64_t tusk_now(lua_State *L)
 uint64_t tusk_deadline(lua_State *L)
 {
     struct tusk *h = tusk_of(L);
-    return h->current ? scope_deadline(h->current->scope) : UINT64_MAX;
+    return h->current ? scope_deadline(h, h->current->scope) : UINT64_MAX;
 }
 
 static void push_error(lua_State *L, const char *kind, const char *fmt, va_list args)
@@ -188,9 +188,9 @@ static int op_sleep(lua_State *L)
     struct tusk *h = HOST(L);
     double seconds = luaL_checknumber(L, 1);
     wait_check(L, h);
-    if (timer_reserve(h))
+    if (timer_reserve(h, host_clock(h), 1))
         return luaL_error(L, "not enough memory");
-    timer_start(h, &h->current->timer, host_due(h, seconds));
+    timer_start(h, host_clock(h), &h->current->timer, host_due(h, seconds));
     return task_park(L, h, 0);
 }
 
