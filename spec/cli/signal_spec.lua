@@ -48,6 +48,28 @@ for signal, status in pairs { sigterm = 143, sigint = 130 } do
   end)
 end
 
+describe("sigusr1", function()
+  it("lists the tasks on stderr, each below its owner, and ends nothing", function()
+    local result = started([[
+      @spawn({ name = "asleep" }, function()
+        @spawn(function() @sleep("1h") end)
+        @sleep("1h")
+      end)
+      print("ready")
+      @sleep("1h")
+    ]], function(p)
+      p:read_until("ready\n")
+      p:signal("sigusr1")
+      p:read_until("task %d+ waits since [%d.]+ s in @sleep at %(command line%):2\n", "stderr")
+      p:signal("sigterm")
+      return p:wait()
+    end)
+    assert.equal(143, result.status)
+    assert.matches('task %d+ waits since [%d.]+ s in @sleep at %(command line%):6\n'
+      .. ' +task %d+ "asleep" waits since [%d.]+ s in @sleep at %(command line%):3\n', result.stderr)
+  end)
+end)
+
 describe("a signal", function()
   it("reaches a script that only computes and yields", function()
     local result = started([[
