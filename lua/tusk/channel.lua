@@ -1,6 +1,7 @@
 -- channel.lua: values handed from task to task, first in, first out.
 local kernel = require "tusk.kernel"
 local check = require "tusk.check"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 
 local c_send, c_recv = kernel.channel_send, kernel.channel_recv
@@ -14,6 +15,7 @@ local CAPACITY_MAX = 2 ^ 30
 ---@field closed boolean
 local Channel = {}
 local channel = { Channel = Channel, is = kernel.is_channel }
+local meta = { __name = "channel" }
 
 -- What a channel that is closed and empty gives.
 local function ended(ch)
@@ -32,6 +34,7 @@ end
 --- is closed meanwhile: then, and when cancelled, the value did not arrive.
 ---@param value any not nil
 function Channel:send(value)
+  if getmetatable(self) ~= meta then dots.colon(meta, self, "channel", "send") end
   local how = c_send(self, value)
   if how then not_sent(how) end
 end
@@ -40,6 +43,7 @@ end
 ---@return any value
 ---@return string|nil closed
 function Channel:recv()
+  if getmetatable(self) ~= meta then dots.colon(meta, self, "channel", "recv") end
   local how, value = c_recv(self)
   if how == false then return value end
   if how then cancelled() end
@@ -49,11 +53,13 @@ end
 --- Sends without waiting; also from where nothing can wait.
 ---@return boolean sent false: nobody waits for it and the buffer is full
 function Channel:try_send(value)
+  if getmetatable(self) ~= meta then dots.colon(meta, self, "channel", "try_send") end
   return c_try_send(self, value)
 end
 
 --- The next value if it is there already; or nil and "empty" or "closed".
 function Channel:try_recv()
+  if getmetatable(self) ~= meta then dots.colon(meta, self, "channel", "try_recv") end
   local how, value = c_try_recv(self)
   if how == false then return value end
   if self.closed then return ended(self) end
@@ -64,10 +70,9 @@ end
 --- raise `closed`. Closing again does nothing.
 ---@param err any|nil
 function Channel:close(err)
+  if getmetatable(self) ~= meta then dots.colon(meta, self, "channel", "close") end
   kernel.channel_close(self, err)
 end
-
-local meta = { __name = "channel" }
 
 function meta.__index(ch, key)
   local method = Channel[key]

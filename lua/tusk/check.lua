@@ -98,7 +98,10 @@ end
 local HANDED_OVER = { "work is handed over as @(f(x)) or as a function; f(x) alone is called before, and gives its result" }
 
 function check.callable(name, v)
-  if not check.is_callable(v) then expect(name, v, "function", HANDED_OVER) end
+  if not check.is_callable(v) then
+    local is_work = name == "fn" or name:find("^argument %d") -- and not, say, how to open something
+    expect(name, v, "function", is_work and HANDED_OVER or nil)
+  end
   return v
 end
 

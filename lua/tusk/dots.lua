@@ -1,5 +1,5 @@
 -- dots.lua: namespaces are called with a dot; a colon puts the namespace where the first argument
--- should be.
+-- should be. Methods are called with a colon; a dot puts the first argument where the object should be.
 local check = require "tusk.check"
 
 local dots = {}
@@ -18,6 +18,16 @@ end
 function dots.check(op, namespace, value, example)
   if type(value) ~= "table" or not (value == namespace or dots.is_namespace(value)) then return end
   check.fail(("called with a colon; write @%s.%s with a dot"):format(op, example))
+end
+
+--- Raises when a method was called with a dot: then self is not what has it.
+---@param meta table the metatable of what has the method
+---@param self any
+---@param what string "channel"
+---@param method string
+function dots.colon(meta, self, what, method)
+  if getmetatable(self) == meta then return end
+  check.fail(("called with a dot; write %s:%s() with a colon"):format(what, method))
 end
 
 return dots

@@ -33,7 +33,7 @@ end
 
 local function colon(s, method)
   if type(s) == "userdata" then return end
-  check.fail(("a scope's methods are called with a colon: s:%s()"):format(method))
+  check.fail(("called with a dot; write s:%s() with a colon"):format(method))
 end
 
 local function start_named(s, how, ...)

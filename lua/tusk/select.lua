@@ -50,8 +50,9 @@ end
 local function case(name, x)
   local kind = kind_of(x)
   if not kind then
-    check.fail(("%s: a channel, task, @every or @watch expected, got %s"):format(tostring(name), type(x)),
-      { argument = tostring(name) })
+    local hint, near = check.hint(tostring(name), { "timeout" })
+    check.fail(("%s: a channel, task, @every or @watch expected, got %s%s"):format(tostring(name), type(x), hint),
+      { argument = tostring(name), suggestion = near })
   end
   if x == kernel.current() then check.fail("a task cannot wait for itself", { argument = tostring(name) }) end
   return { name = name, x = x, kind = kind }

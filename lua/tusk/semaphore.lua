@@ -2,6 +2,7 @@
 local kernel = require "tusk.kernel"
 local check = require "tusk.check"
 local core = require "tusk.core"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 
 local wake_in, park_in, cancelled = kernel.wake_in, kernel.park_in, kernel.cancelled
@@ -42,6 +43,7 @@ end
 ---@param fn function
 ---@return any ... what fn returns
 function Semaphore:with(fn, ...)
+  dots.colon(Semaphore, self, "semaphore", "with")
   check.callable("fn", fn)
   take(self)
   return given_back(self, xpcall(fn, note, ...))
@@ -57,6 +59,7 @@ debug.setfenv(template, {})
 
 --- Gives the permit back; again: nothing.
 function Lease:release()
+  dots.colon(lease_meta, self, "lease", "release")
   local state = debug.getfenv(self)
   local sem = state.semaphore
   state.semaphore = nil
@@ -75,6 +78,7 @@ end
 ---@param opts table|nil { timeout = }
 ---@return tusk.Lease
 function Semaphore:acquire(opts)
+  dots.colon(Semaphore, self, "semaphore", "acquire")
   core.within(check.options(opts, { "timeout" }), take, self)
   return lease(self)
 end
@@ -82,6 +86,7 @@ end
 --- A lease, or nil when there is no permit at once.
 ---@return tusk.Lease|nil
 function Semaphore:try_acquire()
+  dots.colon(Semaphore, self, "semaphore", "try_acquire")
   if self.available == 0 then return nil end
   self.available = self.available - 1
   return lease(self)

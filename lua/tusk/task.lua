@@ -1,6 +1,6 @@
 -- task.lua: task handles: spawn, async, await, and how a task's end is decided.
 local kernel = require "tusk.kernel"
-local check = require "tusk.check"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local named = require "tusk.named"
 local wait = require "tusk.wait"
@@ -16,21 +16,17 @@ local Task = {}
 local task = { Task = Task }
 local meta = { __name = "task" }
 
-local function colon(method)
-  check.fail(("a task's methods are called with a colon: task:%s()"):format(method))
-end
-
 --- Waits until the task has ended: its values, or raises what it failed with. Somebody's cancel of it
 --- arrives as `task_cancelled`.
 function Task:await()
-  if getmetatable(self) ~= meta then colon "await" end
+  dots.colon(meta, self, "task", "await")
   if c_await(self) then cancelled() end
   return c_result(self)
 end
 
 --- Asks the task and all it owns to stop. It ends once its work in flight has.
 function Task:cancel()
-  if getmetatable(self) ~= meta then colon "cancel" end
+  dots.colon(meta, self, "task", "cancel")
   kernel.cancel(self)
 end
 

@@ -28,6 +28,12 @@ return @map(urls, print, { concurency = 4 })
 ]])
   end)
 
+  it("of @any shows why each of them failed", function()
+    with_place("any_error", [[
+@any(@(error("no milk", 0)), @(@file.read("sugar")))
+]])
+  end)
+
   it("in a task that somebody waits for shows who spawned it", function()
     with_place("spawned_error", [[
 local function paint(colour)

@@ -87,7 +87,7 @@ describe("@scope", function()
     it("says so when " .. method .. " is called with a dot", function()
       local e = fails(function() @scope(function(s) s[method](function() end) end) end)
       assert.equal("argument", e.kind)
-      assert.truthy(e.message:find("with a colon: s:" .. method .. "()", 1, true))
+      assert.truthy(e.message:find("write s:" .. method .. "() with a colon", 1, true))
     end)
   end
 

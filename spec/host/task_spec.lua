@@ -193,17 +193,6 @@ describe("awaiting a task", function()
   end)
 end)
 
-describe("a method of a task", function()
-  it("says so when it is called with a dot", function()
-    local task = @async(function() end)
-    for _, method in ipairs { "await", "cancel" } do
-      local e = fails(function() task[method]() end)
-      assert.equal("argument", e.kind)
-      assert.truthy(e.message:find("with a colon: task:" .. method .. "()", 1, true))
-    end
-  end)
-end)
-
 describe("giving way", function()
   it("lets every other ready task run before @yield returns", function()
     local counts = { 0, 0, 0 }

@@ -1,5 +1,6 @@
 -- @every(period): ticks. Those that nobody was there for are not made up for.
 local check = require "tusk.check"
+local dots = require "tusk.dots"
 local kernel = require "tusk.kernel"
 local wait = require "tusk.wait"
 
@@ -22,6 +23,7 @@ end
 --- Waits for the next tick; one that is overdue comes at once. Each tick goes to one task.
 ---@return integer number how many periods had passed since the start
 function Every:wait()
+  dots.colon(Every, self, "tick", "wait")
   wait.checkpoint()
   while true do
     local ready, number = poll(self)

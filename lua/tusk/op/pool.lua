@@ -1,6 +1,7 @@
 -- @pool{ open =, … }: things that are dear to open, used by one task at a time, and used again.
 local kernel = require "tusk.kernel"
 local check = require "tusk.check"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local scope = require "tusk.scope"
 local semaphore = require "tusk.semaphore"
@@ -100,6 +101,7 @@ end
 ---@param fn function
 ---@return any ... what fn returns
 function Pool:with(fn, ...)
+  dots.colon(Pool, self, "pool", "with")
   check.callable("fn", fn)
   check_open(self)
   semaphore.take(self.gate)
@@ -113,6 +115,7 @@ end
 --- Closes what lies in the pool now, and what is in use when it comes back. Who waits, and whoever comes later, gets
 --- `closed`.
 function Pool:close()
+  dots.colon(Pool, self, "pool", "close")
   self.closed = true
   while kernel.wake_in(self.gate.line) do self.gate.available = self.gate.available - 1 end
   while self.entries[1] do discard(self, table.remove(self.entries)) end
@@ -120,6 +123,7 @@ end
 
 --- How it stands: { in_use, idle, max }.
 function Pool:stats()
+  dots.colon(Pool, self, "pool", "stats")
   return { in_use = self.in_use, idle = #self.entries, max = self.gate.size }
 end
 

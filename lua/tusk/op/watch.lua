@@ -1,4 +1,5 @@
 -- @watch(initial): a value whose changes tasks wait for. Only the latest counts.
+local dots = require "tusk.dots"
 local kernel = require "tusk.kernel"
 local wait = require "tusk.wait"
 
@@ -23,18 +24,21 @@ end
 --- Sets the value and wakes all who wait for that.
 ---@param value any
 function Watch:set(value)
+  dots.colon(Watch, self, "watch", "set")
   self.value, self.version = value, self.version + 1
   while kernel.wake_in(self.line) do end
 end
 
 --- The value now.
 function Watch:get()
+  dots.colon(Watch, self, "watch", "get")
   return see(self)
 end
 
 --- Waits until the value is set, and returns it; at once if it was set since this task last called get or
 --- changed. What was set in between is not seen.
 function Watch:changed()
+  dots.colon(Watch, self, "watch", "changed")
   wait.checkpoint()
   local ready, value = poll(self)
   if ready then return value end
