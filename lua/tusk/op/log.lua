@@ -1,4 +1,5 @@
 -- @log.debug/info/warn/error(message, fields): one line each; never waits.
+local array = require "tusk.array"
 local check = require "tusk.check"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
@@ -21,12 +22,17 @@ local function json_string(text)
   end) .. '"'
 end
 
+-- What @json can write as it is: tables that are data, and 64-bit integers.
+local function is_data(v)
+  return type(v) == "table" and (getmetatable(v) == nil or array.is(v)) or type(v) == "cdata"
+end
+
 local function json_value(v)
   if type(v) == "number" and v == v and v ~= math.huge and v ~= -math.huge then
     return v == math.floor(v) and math.abs(v) < 1e15 and ("%d"):format(v) or ("%.14g"):format(v)
   end
   if type(v) == "boolean" then return tostring(v) end
-  if type(v) == "table" and getmetatable(v) == nil then
+  if is_data(v) then
     local ok, text = pcall(function() return operators.get("json").encode(v) end)
     if ok then return text end
   end
