@@ -82,6 +82,7 @@ struct conn {
     uint8_t internal; /* transaction control is our own just now */
     uint8_t ddl;      /* the authorizer saw the schema change */
     uint8_t on_loop;  /* the loop thread uses it: never sleep */
+    uint8_t deaf;     /* what runs begins or ends a transaction: it is too late to stop it */
 };
 
 enum conn_role { CONN_WRITER, CONN_READER, CONN_INLINE };

@@ -80,12 +80,22 @@ int conn_failed(struct conn *c, int code)
 
 /* ---- callbacks ---- */
 
+/* SQLite asks once more after the last step: what is committed by then must not fail. */
 static int on_progress(void *data)
 {
     struct conn *c = data;
+    if (c->deaf)
+        return 0;
     if (c->limit)
         return uv_hrtime() > c->limit;
     return c->job && atomic_load_explicit(&c->job->cancelled, memory_order_relaxed);
+}
+
+static int on_commit(void *data)
+{
+    struct conn *c = data;
+    c->deaf = 1;
+    return 0;
 }
 
 /* Another process has the lock: sleep a little, unless cancelled, too late, or on the loop. */
@@ -184,7 +194,7 @@ static int on_authorize(void *data, int action, const char *a, const char *b, co
 
 int conn_control(struct conn *c, const char *sql)
 {
-    c->internal = 1;
+    c->internal = c->deaf = 1;
     struct stmt *s = stmt_get(c, sql, strlen(sql));
     int code = SQLITE_ERROR;
     if (s) {
@@ -193,7 +203,7 @@ int conn_control(struct conn *c, const char *sql)
         if (code)
             conn_failed(c, code);
     }
-    c->internal = 0;
+    c->internal = c->deaf = 0;
     return code;
 }
 
@@ -268,6 +278,7 @@ int conn_open(struct conn *c, struct database *db, enum conn_role role)
     if (role != CONN_INLINE)
         sqlite3_busy_handler(c->db, on_busy, c);
     sqlite3_progress_handler(c->db, PROGRESS_STEPS, on_progress, c);
+    sqlite3_commit_hook(c->db, on_commit, c);
     code = configure(c, role);
     if (code)
         return open_failed(c, code);

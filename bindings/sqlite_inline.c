@@ -110,6 +110,7 @@ static int run_inline(lua_State *L, struct call *x, struct conn *c, struct stmt 
         return bind_failed(L, x, c, top);
     // inside a transaction an interrupted write would undo it all
     c->limit = s->readonly || !x->handle->lease ? uv_hrtime() + INLINE_NS : 0;
+    c->deaf = 0;
     int64_t before = 0;
     if (!s->readonly) {
         sqlite3_set_last_insert_rowid(c->db, 0);

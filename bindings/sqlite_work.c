@@ -28,6 +28,7 @@ static int enough(const struct job *job, const struct stmt *s)
 
 static int step_all(struct conn *c, struct job *job, struct stmt *s)
 {
+    c->deaf = 0;
     int code = stmt_start(s);
     while (code == SQLITE_ROW) {
         if (keep_row(job, s)) {
@@ -65,15 +66,22 @@ static int begin_all(struct conn *c, const struct job *job)
     return conn_control(c, job->lease ? "SAVEPOINT tusk_all" : "BEGIN IMMEDIATE");
 }
 
+/* An interrupt that comes between two steps hits the statement after them; there is only one. */
+static int insist(struct conn *c, const char *sql)
+{
+    int code = conn_control(c, sql);
+    for (int tries = 0; tries < 2 && (code & 0xff) == SQLITE_INTERRUPT; tries++)
+        code = conn_control(c, sql);
+    return code;
+}
+
 static void undo_all(struct conn *c, const struct job *job)
 {
     struct failure kept = {0};
     failure_move(&kept, &c->failure);
-    if (!sqlite3_get_autocommit(c->db)) {
-        conn_control(c, job->lease ? "ROLLBACK TO tusk_all" : "ROLLBACK");
-        if (job->lease)
-            conn_control(c, "RELEASE tusk_all");
-    }
+    int open = !sqlite3_get_autocommit(c->db);
+    if (open && (!job->lease || insist(c, "ROLLBACK TO tusk_all") || insist(c, "RELEASE tusk_all")))
+        insist(c, "ROLLBACK");
     failure_move(&c->failure, &kept);
 }
 

@@ -82,6 +82,30 @@ database.each_kind(function(kind, with)
       end, { concurrency = 3 })
     end))
 
+    it("does all rows or none when their writer is cancelled at any moment", with(function(db)
+      local rows, many = {}, 400
+      for i = 1, many do rows[i] = { name = "n" .. i } end
+      for k = 1, 60 do
+        local before = db.users.count()
+        local writer = @async(db.users.insert_many, rows)
+        @try(@timeout, 0.00005 * k, @(writer:await()))
+        writer:cancel()
+        local done = @try(writer.await, writer)
+        assert.equal(before + (done or 0), db.users.count())
+        db.transaction(function(tx) assert.equal(before + (done or 0), tx.users.count()) end)
+      end
+    end))
+
+    it("runs a write once, however long it takes where it stands", with(function(db)
+      local rows = {}
+      for i = 1, 2000 do rows[i] = { name = "n" .. i } end
+      db.users.insert_many(rows)
+      for i = 1, 600 do
+        db.exec("insert into orders (total) values ((select sum(id * id) from users where id <= ?))", 200 + 3 * i)
+        assert.equal(i, db.orders.count())
+      end
+    end))
+
     it("keeps going through cancelled reads at any moment", with(function(db)
       db.users.insert { name = "ann" }
       for i = 1, 40 do
