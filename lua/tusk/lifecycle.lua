@@ -93,7 +93,10 @@ end
 ---@param configs table section → values
 function lifecycle.launch(order, configs)
   local changed = core.Queue.new()
-  for _, p in ipairs(order) do p.state, p.changed = "waiting", changed end
+  for _, p in ipairs(order) do
+    p.state, p.changed = "waiting", changed
+    for name in pairs(p.manifest.operators or {}) do operators.announce(name, p.manifest.name) end
+  end
   for _, p in ipairs(order) do
     p.task = core.spawn({ name = "plugin " .. p.manifest.name }, run, p, configs["plugins." .. p.manifest.name] or {})
   end

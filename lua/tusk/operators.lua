@@ -9,6 +9,7 @@ local core = {} -- name → true
 for _, name in ipairs(kernel.modules "tusk.op.") do core[name] = true end
 local loaded = {} -- name → value
 local providers = {} -- name → plugin, for those of plugins
+local announced = {} -- name → plugin, for those of plugins that may not be set up
 
 --- All names, sorted.
 ---@return string[]
@@ -51,6 +52,10 @@ end
 
 --- The error for a name that nobody provides.
 function operators.unknown(name)
+  if announced[name] then
+    errors.raise("operator", ("the plugin %q, which provides @%s, is not set up at this moment"):format(announced[name], name),
+      { help = { ('a plugin that needs it in setup says so: requires = { "@%s" }'):format(name) } })
+  end
   local hint, near = check.hint(name, operators.names())
   errors.raise("operator", ("there is no operator @%s%s"):format(name, hint), { suggestion = near })
 end
@@ -70,10 +75,24 @@ function operators.exists(name)
   return core[name] == true or loaded[name] ~= nil
 end
 
+--- Says who will add an operator, for the message to those who use it before, or after.
+function operators.announce(name, plugin)
+  announced[name] = plugin
+end
+
 --- Adds a plugin's operator. The plugin host has checked that the name is free.
 function operators.define(name, value, plugin)
   if type(value) == "table" then value = strict(name, value) end
   loaded[name], providers[name] = value, plugin
+end
+
+--- Puts another value in the place of an operator's own, for tests; at.refresh tells those who have it.
+---@return any before
+function operators.replace(name, value)
+  local before = operators.get(name)
+  if type(value) == "table" then value = strict(name, value) end
+  loaded[name] = value
+  return before
 end
 
 function operators.provider(name)

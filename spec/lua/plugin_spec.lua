@@ -332,6 +332,16 @@ describe("the end of a directory", function()
   end)
 end)
 
+describe("an operator of a plugin that is not set up yet", function()
+  it("is told whose it is, and how to wait for it", function()
+    local r = app.run({ ["plugins/a.lua"] = "return function() @late() end",
+      ["plugins/b.lua"] = [[return { name = "b", operators = { late = print }, setup = function() @sleep("10ms") end }]] })
+    assert.are.equal(3, r.status)
+    assert.truthy(r.stderr:find('the plugin "b", which provides @late, is not set up at this moment', 1, true), r.stderr)
+    assert.truthy(r.stderr:find('requires = { "@late" }', 1, true), r.stderr)
+  end)
+end)
+
 describe("the default database", function()
   it("is opened with the options that stand beside its url", function()
     local r = app.run({ ["tusk.lua"] = [[return { db = { url = ":memory:", synchronous = "full", busy_timeout = "2s",
@@ -365,6 +375,14 @@ describe("the specs of a directory", function()
         assert.are.equal(0, r.status, r.stdout .. r.stderr)
         assert.matches("down\n$", r.stdout)
       end
+    end)
+  end)
+
+  it("have its plugins where there are only plugins and specs", function()
+    app.with({ ["plugins/a.lua"] = [[return { name = "a", operators = { one = function() return 1 end } }]],
+      ["spec/a_spec.lua"] = [[it("works", function() assert.are.equal(1, @one()) end)]] }, function(dir)
+      local r = program.run { "test", dir }
+      assert.are.equal(0, r.status, r.stdout .. r.stderr)
     end)
   end)
 

@@ -21,6 +21,16 @@ local function plugin_file(dir, entry)
   end
 end
 
+--- Is there a main.lua, or a plugin?
+function app.is_here(dir)
+  if file.exists(dir .. "/main.lua") then return true end
+  local folder = dir .. "/plugins"
+  for _, entry in ipairs(file.exists(folder) and file.read_dir(folder) or {}) do
+    if plugin_file(folder, entry) then return true end
+  end
+  return false
+end
+
 --- The plugins of a directory, loaded and in the order of their needs.
 function app.plugins(dir)
   local folder, found = dir .. "/plugins", {}

@@ -56,8 +56,7 @@ end
 -- ---- the script directory that specs belong to ----
 
 local function is_app(dir)
-  local exists = operators.get("file").exists
-  return exists(dir .. "/main.lua") or exists(dir .. "/tusk.lua") and exists(dir .. "/plugins")
+  return require("tusk.cli.app").is_here(dir)
 end
 
 -- "app" for app, app/spec and app/spec/users_spec.lua; "." for spec; nil when that is no script directory.
