@@ -90,6 +90,8 @@ const char *file_type_name(mode_t mode);
 int file_accept(struct file_job *job, int fd, struct stat *st);
 /* After open failed with ENXIO: a FIFO or socket nobody asked for is a matter of type. */
 void file_open_failed(struct file_job *job);
+/* Whether a folder's entry is the folder itself, or the one it is in. */
+int file_is_dots(const char *name);
 /* Waits for fd in short slices; 0 when the job was abandoned meanwhile. */
 int file_wait_ready(struct file_job *job, int fd, short events);
 /* openat2 that fails rather than blocks; -1 when the answer is not in the kernel's cache. */

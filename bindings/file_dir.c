@@ -61,7 +61,7 @@ static int listing_add(struct listing *l, char type, const char *name)
     return 1;
 }
 
-static int is_dots(const char *name)
+int file_is_dots(const char *name)
 {
     return !strcmp(name, ".") || !strcmp(name, "..");
 }
@@ -72,9 +72,9 @@ static int by_name(const void *a, const void *b, void *data)
     return strcmp(base + *(const size_t *)a + 1, base + *(const size_t *)b + 1);
 }
 
-static DIR *folder_open(int at, const char *path, int flags)
+static DIR *folder_open(const char *path)
 {
-    int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK | flags);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return NULL;
     DIR *dir = fdopendir(fd);
@@ -86,14 +86,14 @@ static DIR *folder_open(int at, const char *path, int flags)
 static void list_run(struct file_job *job)
 {
     struct listing l = {.job = job};
-    DIR *dir = folder_open(AT_FDCWD, job->path, 0);
+    DIR *dir = folder_open(job->path);
     if (!dir) {
         job->err = errno;
         return;
     }
     struct dirent *e;
     while ((errno = 0, e = readdir(dir)) && !atomic_load(&job->abandoned))
-        if (!is_dots(e->d_name) && !listing_add(&l, entry_type(dirfd(dir), e), e->d_name))
+        if (!file_is_dots(e->d_name) && !listing_add(&l, entry_type(dirfd(dir), e), e->d_name))
             break;
     if (!e && errno)
         job->err = errno;

@@ -47,11 +47,6 @@ static void level_pop(struct level **top)
     free(l);
 }
 
-static int is_dots(const char *name)
-{
-    return !strcmp(name, ".") || !strcmp(name, "..");
-}
-
 /* Removes what is no folder. 1: met the folder `sub`; 0: nothing is left; -1: errno. */
 static int sweep(struct file_job *job, int fd, char sub[256])
 {
@@ -67,7 +62,7 @@ static int sweep(struct file_job *job, int fd, char sub[256])
     int r = 0;
     struct dirent *e;
     while (r == 0 && (errno = 0, e = readdir(dir))) {
-        if (is_dots(e->d_name))
+        if (file_is_dots(e->d_name))
             continue;
         if (atomic_load(&job->abandoned)) {
             errno = ECANCELED;
