@@ -157,7 +157,8 @@ static int take_rest(struct cli_call *call, char **argv)
                 out[call->operand_count++] = *argv;
             return 0;
         }
-        if (!done && !strncmp(*argv, "--", 2) && call->command->flags[0].name) {
+        int takes = call->command->flags[0].name || !call->command->passes_on;
+        if (!done && takes && !strncmp(*argv, "--", 2)) {
             int rc = take_flag(call, &argv);
             if (rc)
                 return rc;

@@ -25,6 +25,13 @@ describe("a usage error", function()
     end)
   end
 
+  it("by a flag of a command that has none is one line, exit status 2", function()
+    for _, command in ipairs { "expand", "version" } do
+      local r = program.run { command, "--nosuch" }
+      assert.same({ 2, "tusk: unknown flag --nosuch; see tusk help\n" }, { r.status, r.stderr })
+    end
+  end)
+
   it("by a file that is not there is exit status 2", function()
     local result = run("nowhere/main.lua")
     assert.equal(2, result.status)
