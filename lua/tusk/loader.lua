@@ -109,6 +109,13 @@ local function read_all(path)
 end
 loader.read_all = read_all
 
+--- Is there a folder of that name?
+function loader.is_directory(path)
+  local handle = io.open(path .. "/.", "rb")
+  if handle then handle:close() end
+  return handle ~= nil
+end
+
 --- loadfile(path, mode, env), with `@`.
 function loader.loadfile(path, mode, ...)
   local text, message = read_all(path)

@@ -62,12 +62,6 @@ local function check_file(path, plugins, found)
   else unknown(path, text, known, names, found) end
 end
 
-local function is_directory(path)
-  local handle = io.open(path .. "/.", "rb")
-  if handle then handle:close() end
-  return handle ~= nil
-end
-
 local function show_config(app)
   for _, section in ipairs(require("tusk.schema").names_of(app.values)) do
     local fields = app.fields[section]
@@ -102,7 +96,7 @@ function check.main(program, flags)
   local found, count, status = {}, 0, 0
   local paths = program[1] and { unpack(program) } or { "." }
   for _, path in ipairs(paths) do
-    if is_directory(path) then count = count + check_directory(path, flags, found)
+    if loader.is_directory(path) then count = count + check_directory(path, flags, found)
     else
       check_file(path, {}, found)
       count = count + 1

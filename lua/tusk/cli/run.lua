@@ -128,12 +128,6 @@ local function run_directory(program, flags, dir, args)
   return status ~= 0 and status or report.failures > 0 and 1 or 0
 end
 
-local function is_directory(path)
-  local handle = path and io.open(path .. "/.", "rb")
-  if handle then handle:close() end
-  return handle ~= nil
-end
-
 --- Runs a script, or a directory of them.
 function run.main(program, flags)
   if flags.timeout then flags.timeout = check.duration("--timeout", flags.timeout) end
@@ -141,7 +135,7 @@ function run.main(program, flags)
   local path = program[1] or program.command == "run" and "." or nil
   local dismiss = lifecycle.watch_shutdown(flags.patience, program.abandon)
   local status
-  if program.command == "run" and path ~= "-" and is_directory(path) then
+  if program.command == "run" and path ~= "-" and loader.is_directory(path) then
     status = run_directory(program, flags, path, { unpack(program, 2) })
   else
     status = run_script(program, flags)

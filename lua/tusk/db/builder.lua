@@ -4,7 +4,6 @@ local core = require "tusk.core"
 local errors = require "tusk.errors"
 local raw = require "tusk.binding.sqlite"
 local rows_of = require "tusk.db.rows"
-local schema = require "tusk.db.schema"
 local sql = require "tusk.db.sql"
 local text = require "tusk.db.text"
 local verbs = require "tusk.db.verbs"
@@ -161,13 +160,7 @@ end
 -- ---- ends ----
 
 local function compose(self, fn, ...)
-  local params
-  local function make(info, ...)
-    params = { n = 0 }
-    return fn(info, params, ...)
-  end
-  local statement = schema.with(self.via, self.name, make, ...)
-  return statement, params
+  return verbs.compose(self.via, self.name, fn, ...)
 end
 
 -- ---- ends that read ----

@@ -281,5 +281,5 @@ function verbs.new(via, name)
   return setmetatable({ [VIA] = via, [NAME] = name }, meta)
 end
 
-verbs.makers, verbs.values_text = makers, values_text
+verbs.makers, verbs.values_text, verbs.compose = makers, values_text, compose
 return verbs
