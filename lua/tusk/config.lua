@@ -14,7 +14,8 @@ config.CORE = {
   db = { url = { type = "string", secret = false, doc = "the default database: a path, or :memory:" },
     readonly = { type = "boolean" }, synchronous = { type = "string", choices = { "off", "normal", "full", "extra" } },
     readers = { type = "integer" }, cache_size = { type = "size" }, busy_timeout = { type = "duration" } },
-  cache = { size = { type = "size", default = "64MiB", doc = "the most that the memory cache holds" } },
+  cache = { url = { type = "string", default = "memory:", doc = "where values are kept: memory:" },
+    size = { type = "size", default = "64MiB", doc = "the most that the memory cache holds" } },
   log = { level = { type = "string", default = "info", choices = { "debug", "info", "warn", "error" } } },
 }
 

@@ -342,6 +342,19 @@ describe("an operator of a plugin that is not set up yet", function()
   end)
 end)
 
+describe("the cache", function()
+  it("takes its url from the configuration, and refuses one it cannot be kept at", function()
+    local function run(url)
+      return app.run({ ["tusk.lua"] = ("return { cache = { url = %q } }"):format(url),
+        ["main.lua"] = [[@cache.set("k", 1) print(@cache.get("k"))]] })
+    end
+    assert.are.equal("1\n", run("memory:").stdout)
+    local r = run("redis://127.0.0.1")
+    assert.are.equal(1, r.status)
+    assert.truthy(r.stderr:find('cache.url: "redis://127.0.0.1" is not supported; use "memory:"', 1, true), r.stderr)
+  end)
+end)
+
 describe("the default database", function()
   it("is opened with the options that stand beside its url", function()
     local r = app.run({ ["tusk.lua"] = [[return { db = { url = ":memory:", synchronous = "full", busy_timeout = "2s",
