@@ -32,6 +32,7 @@ const struct cli_command cli_commands[] = {
      "runs specs with busted, inside a task: they may wait and use @", no_flags, 1},
     {"check", "[PATHS]", "syntax, unknown operators, plugins, configuration", check_flags, 0},
     {"expand", "FILE", "prints the plain Lua that a file stands for, line for line", no_flags, 0},
+    {"ps", "PID", "the tree of tasks of a `tusk run`: who waits, where, since when", no_flags, 0},
     {"help", "[COMMAND]", "this list, or one command", no_flags, 0},
     {"version", "", "versions of tusk and of what it is built on", no_flags, 0},
     {NULL, NULL, NULL, NULL, 0},

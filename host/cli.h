@@ -36,6 +36,14 @@ int cli_parse(int argc, char **argv, struct cli_call *call);
 /* Prints the list of commands, or one command. 0, or 2 when there is no such command. */
 int cli_help(const char *command);
 
+struct tusk;
+
+/* Lets `tusk ps` see the host, through a socket that only this user and root may ask; best effort.
+ */
+void cli_ps_open(struct tusk *h);
+/* `tusk ps PID`: prints what that process says. The exit status. */
+int cli_ps(const char *pid);
+
 /* The log: lines are written to stderr by a thread of its own, so that a slow reader holds nobody
  * up. */
 void cli_log_line(const char *line, size_t length);

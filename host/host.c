@@ -178,6 +178,7 @@ static int turn(struct tusk *h, int wait)
 {
     h->now = host_now(h);
     stop_if_asked(h);
+    inspect_if_asked(h);
     task_drain(h, uv_hrtime() + SLICE_NS, STRIDE);
     collect_if_stressed(h);
     run_before_poll(h);
@@ -247,6 +248,7 @@ tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
     h->now = host_now(h);
     timer_fire(h);
     stop_if_asked(h);
+    inspect_if_asked(h);
     if (budget_us)
         task_drain(h, budget_us < BUDGET_MAX ? uv_hrtime() + budget_us * 1000 : UINT64_MAX, 1);
     collect_if_stressed(h);
@@ -292,6 +294,7 @@ static int open_modules(lua_State *L)
     struct tusk *h = lua_touserdata(L, 1);
     luaL_openlibs(L);
     lua_newtable(L);
+    inspect_open(L, h);
     task_open(L, h);
     scope_open_lua(L, h);
     stray_open(L, h);

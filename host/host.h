@@ -172,6 +172,7 @@ struct tusk {
     uv_mutex_t post_mutex;
     struct tusk_wait *posted, **posted_tail;
     atomic_int stop; /* a shutdown was asked for */
+    atomic_int dump; /* the tree of tasks was */
     struct {
         lua_Hook function;
         int mask, count;
@@ -296,6 +297,10 @@ static inline void wait_check(lua_State *L, struct tusk *h)
 
 /* insist.c: counts one more raise of `cancelled`; makes it inescapable when there were too many */
 void insist(lua_State *L, struct tusk *h);
+
+/* inspect.c */
+void inspect_if_asked(struct tusk *h); /* logs the tree of tasks after a tusk_dump */
+void inspect_open(lua_State *L, struct tusk *h);
 
 /* place.c */
 void place_open(lua_State *L, struct tusk *h);

@@ -28,9 +28,19 @@ static void on_signal(int number)
         tusk_shutdown(host);
 }
 
+/* What every task is doing, on stderr. */
+static void on_usr1(int number)
+{
+    (void)number;
+    if (host)
+        tusk_dump(host);
+}
+
 static void handle_signals(void)
 {
     struct sigaction stop = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
+    struct sigaction look = {.sa_handler = on_usr1, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &look, NULL);
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
@@ -56,41 +66,6 @@ static void print_without_delay(void)
     uv_prepare_init(tusk_loop(tusk_unstable_lua(host)), &before_poll);
     uv_prepare_start(&before_poll, flush_stdout);
     uv_unref((uv_handle_t *)&before_poll);
-}
-
-static int list_tasks(lua_State *L)
-{
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "tusk.report");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, "tree");
-    lua_call(L, 0, 0);
-    return 0;
-}
-
-static void tell_tasks(struct tusk_hook *hook)
-{
-    (void)hook;
-    lua_State *L = host ? tusk_unstable_lua(host) : NULL;
-    if (L && lua_cpcall(L, list_tasks, NULL))
-        lua_pop(L, 1);
-}
-
-static void usr1_came(uv_signal_t *usr1, int number)
-{
-    static struct tusk_hook hook = {.run = tell_tasks};
-    (void)usr1, (void)number;
-    if (host) // before it is closed
-        tusk_before_poll(host, &hook);
-}
-
-/* USR1: what every task is doing, on stderr. */
-static void list_tasks_on_usr1(void)
-{
-    static uv_signal_t usr1; // closed with the loop
-    uv_signal_init(tusk_loop(tusk_unstable_lua(host)), &usr1);
-    uv_signal_start(&usr1, usr1_came, SIGUSR1);
-    uv_unref((uv_handle_t *)&usr1);
 }
 
 /* ---- what the Lua half of the command line needs ---- */
@@ -172,7 +147,8 @@ static int run(const struct cli_call *call)
     handle_signals();
     atexit(cli_log_close); // a script may call os.exit
     print_without_delay();
-    list_tasks_on_usr1();
+    if (!strcmp(call->command->name, "run"))
+        cli_ps_open(h);
     if (lua_cpcall(tusk_unstable_lua(h), give_program, (void *)call) ||
         tusk_load_source(h, "=[tusk]", START, sizeof START - 1)) {
         fprintf(stderr, "tusk: cannot start: %s\n", tusk_errmsg(h));
@@ -202,5 +178,7 @@ int main(int argc, char **argv)
         return cli_help(call.operands[0]);
     if (!strcmp(call.command->name, "version"))
         return version();
+    if (!strcmp(call.command->name, "ps"))
+        return cli_ps(call.operands[0]);
     return run(&call);
 }

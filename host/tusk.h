@@ -60,6 +60,9 @@ TUSK_EXPORT void tusk_close(tusk_host *h);
 /* [any], also from a signal handler: asks the application to stop. Its tasks are cancelled at the
  * next turn. */
 TUSK_EXPORT void tusk_shutdown(tusk_host *h);
+/* [any], also from a signal handler: has the tree of tasks logged at the next turn: who waits,
+ * where, since when. */
+TUSK_EXPORT void tusk_dump(tusk_host *h);
 /* Text of the last failed call; valid until the next call. */
 TUSK_EXPORT const char *tusk_errmsg(const tusk_host *h);
 

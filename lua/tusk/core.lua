@@ -72,6 +72,7 @@ end
 
 kernel.use("refuse", refuse)
 kernel.use("stuck", function(t) require("tusk.report").stuck(t) end)
+kernel.on_dump(function() kernel.log(1, require("tusk.inspect").text()) end)
 kernel.use("stopping", function() end)
 kernel.use("unhandled", unhandled)
 kernel.use("deadlock", deadlock)

@@ -1,7 +1,6 @@
 -- tusk: every operator `@x` is also `tusk.x`, for pure-Lua modules.
 local operators = require "tusk.operators"
 local loader = require "tusk.loader"
-local kernel = require "tusk.kernel"
 
 local tusk = {
   version = "0.1.0",
@@ -21,13 +20,10 @@ function tusk.select_seed(seed)
   require("tusk.select").seed(seed)
 end
 
---- All tasks that live: { { id, name, state, seconds parked }, … }.
+--- All tasks that live: { { id, name, parent, state, op, site, since, deadline }, … }; see inspect.lua.
+---@return tusk.Inspected[]
 function tusk.ps()
-  local list = {}
-  for i, t in ipairs(kernel.tasks()) do
-    list[i] = { id = t.id, name = t.name, state = t.state, parked_for = kernel.parked_for(t) }
-  end
-  return list
+  return require("tusk.inspect").tasks()
 end
 
 return setmetatable(tusk, { __index = function(_, name) return operators.get(name) end })

@@ -43,17 +43,6 @@ local function waiting_tasks()
   return lines
 end
 
---- Says what every task is doing, each below the one that owns it: what USR1 asks a program for.
-function report.tree()
-  local depth, lines = {}, {}
-  for i, t in ipairs(kernel.tasks()) do
-    local owner, seconds = select(4, kernel.info(t)), kernel.parked_for(t)
-    depth[t] = owner and depth[owner] + 1 or 0
-    lines[i] = ("  "):rep(depth[t]) .. (seconds and waiting_line(t, seconds) or ("%s is %s"):format(tostring(t), t.state))
-  end
-  kernel.log(1, table.concat(lines, "\n"))
-end
-
 --- Nothing can ever wake any task: the application fails with the list of who waits.
 function report.deadlock()
   local err = errors.new("deadlock", "every task waits, and nothing can wake any of them", { help = waiting_tasks() })

@@ -1,0 +1,122 @@
+-- inspect.lua: the tasks that live, as data and as a tree for people.
+local kernel = require "tusk.kernel"
+local sites = require "tusk.sites"
+
+local getinfo, getlocal = debug.getinfo, debug.getlocal
+
+local inspect = {}
+
+local FRAMES = 100
+local TEXT_MAX = 64 * 1024 -- bytes of a tree: what a socket takes at once, and a log keeps
+
+-- The coroutine of the user's that co has resumed and that waits: the resume is a frame of coroutine.lua, whose
+-- first local it is.
+local function resumed_by(co)
+  for level = 0, FRAMES do
+    local info = getinfo(co, level, "S")
+    if not info then return nil end
+    if info.source == "=[tusk.coroutine]" then
+      local _, inner = getlocal(co, level, 1)
+      if type(inner) == "thread" then return inner end
+    elseif info.what ~= "C" then
+      return nil
+    end
+  end
+end
+
+-- Where a task's code is: in the generator it waits for, if it does.
+local function place(task)
+  local co = kernel.coroutine_of(task)
+  for _ = 1, FRAMES do
+    local inner = co and resumed_by(co)
+    if not inner then break end
+    co = inner
+  end
+  return co and sites.here(co) or nil
+end
+
+local function describe(task)
+  local id, _, _, owner = kernel.info(task)
+  local site = place(task)
+  return {
+    id = id, name = task.name, parent = owner and owner.id, state = task.state, site = site, op = site and site.op,
+    since = kernel.parked_for(task), deadline = kernel.deadline_of(task),
+  }
+end
+
+---@class tusk.Inspected
+---@field id integer
+---@field name string|nil
+---@field parent integer|nil the task whose scope owns it
+---@field state string "running" "ready" "parked" "joining": its body has ended, its children have not
+---@field op string|nil the operator it is in, without "@"
+---@field site table|nil { file, line, column }
+---@field since number|nil seconds that it has been parked
+---@field deadline number|nil seconds that are left to it
+
+--- All tasks that live, owners before what they own, older before younger.
+---@return tusk.Inspected[]
+function inspect.tasks()
+  local list = {}
+  for i, task in ipairs(kernel.tasks()) do list[i] = describe(task) end
+  return list
+end
+
+local STATES = { parked = "waits", joining = "waits for its tasks", running = "runs", ready = "is ready" }
+
+local function line_of(t)
+  local out = { "task " .. t.id }
+  if t.name then out[#out + 1] = ('"%s"'):format((t.name:sub(1, 60):gsub("%c", "?"))) end
+  out[#out + 1] = STATES[t.state] or t.state
+  if t.since then out[#out + 1] = ("since %.1f s"):format(t.since) end
+  if t.op then out[#out + 1] = "in @" .. t.op end
+  if t.site then out[#out + 1] = ("at %s:%d"):format(t.site.file, t.site.line) end
+  if t.deadline then out[#out + 1] = ("(%.1f s left)"):format(t.deadline) end
+  return table.concat(out, " ")
+end
+
+-- id of the owner → what it owns; false → what no task owns.
+local function by_owner(list)
+  local owned = {}
+  for _, t in ipairs(list) do
+    local key = t.parent or false
+    owned[key] = owned[key] or {}
+    table.insert(owned[key], t)
+  end
+  for _, tasks in pairs(owned) do
+    table.sort(tasks, function(a, b) return a.id < b.id end)
+  end
+  return owned
+end
+
+-- Every task with its depth, in the order of the tree; without recursion: it may be deep.
+local function walk(owned, visit)
+  local stack = { { list = owned[false] or {}, at = 0 } }
+  while stack[1] do
+    local top = stack[#stack]
+    top.at = top.at + 1
+    local t = top.list[top.at]
+    if not t then
+      stack[#stack] = nil
+    else
+      visit(t, #stack - 1)
+      if owned[t.id] then stack[#stack + 1] = { list = owned[t.id], at = 0 } end
+    end
+  end
+end
+
+--- The tree, a line for each task; what is too much for 64 KiB is only counted.
+---@return string without a newline at its end
+function inspect.text()
+  local list = inspect.tasks()
+  local out, bytes, left_out = { ("%d task%s"):format(#list, #list == 1 and "" or "s") }, 0, 0
+  walk(by_owner(list), function(t, depth)
+    local line = ("  "):rep(math.min(depth, 20) + 1) .. line_of(t)
+    bytes = bytes + #line + 1
+    if bytes <= TEXT_MAX then out[#out + 1] = line else left_out = left_out + 1 end
+  end)
+  if left_out > 0 then out[#out + 1] = ("  … and %d more"):format(left_out) end
+  return table.concat(out, "\n")
+end
+
+return inspect
