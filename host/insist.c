@@ -58,8 +58,8 @@ void insist(lua_State *L, struct tusk *h)
     if (innermost->delivered == PATIENCE)
         report(L, h);
     for (struct scope *s = innermost; s && s->reason; s = s->parent)
-        if (s->delivered <= PATIENCE)
-            s->delivered++;
+        if (s->task == h->current ? s->delivered <= PATIENCE : !s->delivered)
+            s->delivered++; // what other tasks own only has to know that somebody was told
     if (is_stuck(h) && !h->insisting)
         start(L, h);
 }

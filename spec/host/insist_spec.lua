@@ -85,6 +85,18 @@ describe("a cancellation that is swallowed", function()
     assert.equal(0, reports)
   end)
 
+  it("does not count what the tasks of a cancelled scope were told, each for itself", function()
+    local _, reports = run [[
+      for n = 99, 102 do
+        @scope(function(s)
+          s:spawn(function() @scope(function() for _ = 1, n do @spawn(@(@sleep("1h"))) end end) end)
+          @yield()
+          s:cancel()
+        end)
+      end]]
+    assert.equal(0, reports)
+  end)
+
   it("lets TERM end a service that catches everything", function()
     program.start({ "-e", 'print("ready") while true do pcall(@sleep, "1h") end' }, {}, function(p)
       p:read_until("ready\n")
