@@ -5,6 +5,7 @@ local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
 local report = require "tusk.report"
 local scope = require "tusk.scope"
+local service = require "tusk.service"
 
 local lifecycle = {}
 
@@ -54,8 +55,14 @@ end
 
 local function services(p, s)
   p.services = {}
-  for name, fn in pairs(p.manifest.services or {}) do
-    table.insert(p.services, s:spawn({ name = p.manifest.name .. "." .. name }, fn, p.context))
+  for name, own in pairs(p.manifest.services or {}) do
+    local full = p.manifest.name .. "." .. name
+    local fn = own
+    if type(own) == "table" then
+      local policy = service.policy(own, service.IN_MANIFEST)
+      fn = function(ctx) service.run(policy, own.run, ctx) end
+    end
+    table.insert(p.services, s:spawn({ name = full }, fn, p.context))
   end
 end
 

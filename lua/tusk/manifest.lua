@@ -4,6 +4,7 @@ local errors = require "tusk.errors"
 local loader = require "tusk.loader"
 local operators = require "tusk.operators"
 local schema = require "tusk.schema"
+local service = require "tusk.service"
 
 local manifest = {}
 
@@ -15,7 +16,7 @@ local manifest = {}
 ---@field config table<string, tusk.Field>|nil
 ---@field setup fun(ctx: table, cfg: table)|nil
 ---@field operators table<string, any>|nil
----@field services table<string, function>|nil
+---@field services table<string, function|table>|nil
 ---@field on table<string, function>|nil { shutdown = fn }
 ---@field check function|nil
 ---@field teardown fun(ctx: table)|nil
@@ -39,10 +40,20 @@ local function is_list_of_strings(list)
   return n == #list
 end
 
-local function check_functions(p, file)
-  for name, fn in pairs(p.services or {}) do
-    if type(fn) ~= "function" then fail(("%s: service %q must be a function"):format(file, tostring(name))) end
+-- A function, run once, or { run = fn, restart = …, backoff = …, max = …, within = … }.
+local function check_service(name, s, file)
+  if type(s) == "table" then
+    local ok, e = pcall(service.policy, s, service.IN_MANIFEST)
+    if not ok then fail(("%s: service %q: %s"):format(file, tostring(name), e.message), { suggestion = e.suggestion }) end
+    if type(s.run) == "function" then return end
   end
+  if type(s) ~= "function" then
+    fail(("%s: service %q must be a function, or a table with a function `run`"):format(file, tostring(name)))
+  end
+end
+
+local function check_functions(p, file)
+  for name, s in pairs(p.services or {}) do check_service(name, s, file) end
   for event, fn in pairs(p.on or {}) do
     if event ~= "shutdown" then fail(("%s: on: there is no event %q; there is: shutdown"):format(file, tostring(event))) end
     if type(fn) ~= "function" then fail(("%s: on.%s must be a function"):format(file, event)) end

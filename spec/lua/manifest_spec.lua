@@ -58,6 +58,9 @@ describe("a manifest", function()
       assert.are.equal("p.lua: " .. field .. " must be a function", refused { [field] = {} })
     end
     assert.matches('service "loop" must be a function', refused { services = { loop = 1 } }, 1, true)
+    assert.matches('service "loop" must be a function', refused { services = { loop = { restart = "never" } } }, 1, true)
+    assert.matches('service "loop": unknown option "restrat" (did you mean "restart"?)',
+      refused { services = { loop = { run = print, restrat = "never" } } }, 1, true)
     assert.matches("on.shutdown must be a function", refused { on = { shutdown = 1 } }, 1, true)
   end)
 

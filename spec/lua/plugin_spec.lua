@@ -238,6 +238,28 @@ describe("services", function()
     assert.are.equal("done\n", r.stdout)
   end)
 
+  it("that fail are run again when they say so, and given their context each time", function()
+    local r = app.run { ["plugins/a.lua"] = plugin("a", [[services = { often = {
+      backoff = { base = 0 }, max = 5,
+      run = function(ctx)
+        runs = (runs or 0) + 1
+        print(ctx.name, runs)
+        if runs < 3 then error("no luck") end
+      end } }]]) }
+    assert.are.equal(0, r.status, r.stderr)
+    assert.are.equal("a\t1\na\t2\na\t3\n", r.stdout)
+    assert.matches("service starts again", r.stderr, 1, true)
+    assert.matches("a.often", r.stderr, 1, true)
+  end)
+
+  it("that fail too often are told of by name", function()
+    local r = app.run { ["plugins/a.lua"] = plugin("a",
+      "services = { bad = { backoff = { base = 0 }, max = 3, run = function() error('no luck') end } }") }
+    assert.are.equal(1, r.status)
+    assert.matches('task %d+ "a.bad"', r.stderr)
+    assert.are.equal(2, select(2, r.stderr:gsub("service starts again", "")))
+  end)
+
   it("that fail are told of by name, the others serve on", function()
     local r = stopped({
       ["plugins/a.lua"] = plugin("a", "services = { bad = function() error('no luck') end }"),
