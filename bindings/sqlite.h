@@ -216,6 +216,8 @@ int stmt_bind(struct conn *c, struct stmt *s, const struct value *values, int co
 int stmt_bind_one(struct stmt *s, int index, const struct value *v);
 /* Refuses a number of positional parameters that is not the statement's: 0 or -1. */
 int stmt_expect(struct conn *c, struct stmt *s, int count);
+/* Forgets what was bound; refuses a statement with a parameter that has no name: 0 or -1. */
+int stmt_expect_names(struct conn *c, struct stmt *s);
 /* Binds every parameter of that name; -1 with c->failure set if there is none. */
 int stmt_bind_name(struct conn *c, struct stmt *s, const char *name, const struct value *v);
 /* The first step; notices that the schema has changed. */

@@ -27,7 +27,8 @@ static int bind_position(lua_State *L, struct call *x, struct conn *c, struct st
 static int bind_names(lua_State *L, struct call *x, struct conn *c, struct stmt *s)
 {
     struct value v;
-    sqlite3_clear_bindings(s->handle);
+    if (stmt_expect_names(c, s))
+        return -1;
     lua_pushnil(L);
     while (lua_next(L, x->first)) {
         value_read(L, x->db->state, -1, &v);

@@ -227,6 +227,19 @@ int stmt_expect(struct conn *c, struct stmt *s, int count)
                        s->params, s->params == 1 ? "" : "s", count);
 }
 
+int stmt_expect_names(struct conn *c, struct stmt *s)
+{
+    sqlite3_clear_bindings(s->handle);
+    for (int i = 1; i <= s->params; i++) {
+        const char *name = sqlite3_bind_parameter_name(s->handle, i);
+        if (!name || name[0] == '?')
+            return failure_set(&c->failure, FAIL_ARGUMENT,
+                               "parameter %d of the statement has no name: pass values one by one",
+                               i);
+    }
+    return 0;
+}
+
 int stmt_bind_one(struct stmt *s, int i, const struct value *v)
 {
     switch (v->type) {
@@ -267,7 +280,8 @@ int stmt_bind_name(struct conn *c, struct stmt *s, const char *name, const struc
 int stmt_bind(struct conn *c, struct stmt *s, const struct value *values, int count, int named)
 {
     if (named) {
-        sqlite3_clear_bindings(s->handle);
+        if (stmt_expect_names(c, s))
+            return -1;
         for (int i = 0; i < count; i++)
             if (stmt_bind_name(c, s, values[i].name, &values[i]) < 0)
                 return -1;

@@ -62,6 +62,13 @@ database.each_kind(function(kind, with)
       assert.equal("argument", failure(db.query, "select :a", { 1 }).kind)
     end))
 
+    it("refuse a table for parameters without names", with(function(db)
+      for _, sql in ipairs { "select ?", "select :a, ?2", "with n(i) as (select ?) select i from n" } do
+        assert.matches("parameter %d of the statement has no name", failure(db.query, sql, { a = 1 }).message)
+        assert.equal("argument", failure(db.exec, sql, {}).kind)
+      end
+    end))
+
     it("refuse what cannot be a parameter, naming which", with(function(db)
       assert.matches("parameter 2: a function", failure(db.query, "select ?, ?", 1, print).message)
       assert.matches("parameter 1: a table", failure(db.query, "select ?, ?", {}, 1).message)
