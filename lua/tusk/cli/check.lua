@@ -73,6 +73,24 @@ local function show_config(app)
   end
 end
 
+-- The script directory that a file belongs to, or nil: the nearest one above it with plugins.
+local function app_above(path)
+  local dir = path
+  repeat
+    local above = dir:match("^(.+)/[^/]*$") or dir:sub(1, 1) ~= "/" and "." or nil
+    if above and loader.is_directory(above .. "/plugins") then return above end
+    dir = above
+  until not above or above == "."
+end
+
+local function check_alone(path, flags, found)
+  local dir = app_above(path)
+  if not dir then return check_file(path, {}, found) end
+  local ok, app = xpcall(require("tusk.cli.app").load, errors.at_base, dir, flags)
+  if ok then check_file(path, app.plugins, found)
+  else found[#found + 1] = app end
+end
+
 local function check_directory(path, flags, found)
   local files = listing(path)
   for _, file in ipairs(files) do
@@ -98,7 +116,7 @@ function check.main(program, flags)
   for _, path in ipairs(paths) do
     if loader.is_directory(path) then count = count + check_directory(path, flags, found)
     else
-      check_file(path, {}, found)
+      check_alone(path, flags, found)
       count = count + 1
     end
   end
