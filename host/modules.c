@@ -157,7 +157,7 @@ static int op_log(lua_State *L)
     return 0;
 }
 
-/* stopping() -> whether a shutdown was asked for; live tasks; bytes of Lua memory */
+/* stats() -> whether a shutdown was asked for; live tasks; bytes of Lua memory */
 static int op_stats(lua_State *L)
 {
     struct tusk *h = HOST(L);

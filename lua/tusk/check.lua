@@ -78,6 +78,7 @@ local function of_type(kind)
 end
 for _, kind in ipairs { "string", "number", "table", "boolean" } do of_type(kind) end
 
+--- The value, if it is a whole number that a double holds exactly.
 function check.integer(name, v)
   if type(v) ~= "number" or v ~= math.floor(v) or v >= 2 ^ 53 or v <= -2 ^ 53 then expect(name, v, "integer") end
   return v
@@ -97,6 +98,7 @@ end
 
 local HANDED_OVER = { "work is handed over as @(f(x)) or as a function; f(x) alone is called before, and gives its result" }
 
+--- The value, if it can be called.
 function check.callable(name, v)
   if not check.is_callable(v) then
     local is_work = name == "fn" or name:find("^argument %d") -- and not, say, how to open something

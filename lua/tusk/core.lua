@@ -33,6 +33,7 @@ function core.local_get(key)
   return mine and mine[key]
 end
 
+--- Binds a value to the running task: its children do not see it.
 function core.local_set(key, value)
   local me = kernel.current()
   local mine = locals[me]
@@ -50,6 +51,7 @@ function core.config(section)
   return sections[section] or {}
 end
 
+--- Sets what core.config gives: section → name → value.
 function core.configure(all)
   sections = all
 end

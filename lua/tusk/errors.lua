@@ -95,6 +95,7 @@ function errors.new(kind, message, fields)
   return dress(setmetatable(err, Error))
 end
 
+--- Raises a new error.
 function errors.raise(kind, message, fields)
   error(errors.new(kind, message, fields), 0)
 end

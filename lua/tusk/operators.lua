@@ -21,6 +21,7 @@ function operators.names()
   return list
 end
 
+--- Is it one of the host's own? Those cannot be replaced.
 function operators.is_core(name)
   return core[name] == true
 end
@@ -71,6 +72,7 @@ function operators.get(name)
   return value
 end
 
+--- Can `@name` be used now?
 function operators.exists(name)
   return core[name] == true or loaded[name] ~= nil
 end
@@ -95,10 +97,12 @@ function operators.replace(name, value)
   return before
 end
 
+--- The name of the plugin that provides it, or nil.
 function operators.provider(name)
   return providers[name]
 end
 
+--- Takes a plugin's operator away again.
 function operators.remove(name)
   loaded[name], providers[name] = nil, nil
 end

@@ -73,7 +73,7 @@ local function notes(out, err)
   local chain = {}
   for i, site in ipairs(err.spawned or {}) do chain[i] = place(site) end
   if chain[1] then out[#out + 1] = "  = spawned at " .. table.concat(chain, " ← ") end
-  if errors.is(err.cause, "") or err.cause ~= nil then out[#out + 1] = "  = because " .. tostring(err.cause) end
+  if err.cause ~= nil then out[#out + 1] = "  = because " .. tostring(err.cause) end
   for i = 2, err.kind == "all_failed" and #err.errors or 0 do out[#out + 1] = "  = because " .. tostring(err.errors[i]) end
   for _, e in ipairs(err.suppressed or {}) do out[#out + 1] = "  = also: " .. tostring(e) end
 end

@@ -8,6 +8,7 @@ Flights.__index = Flights
 
 local MINE = {} -- key of the running task's own flight among its locals
 
+--- No load under way yet.
 function Flights.new()
   return setmetatable({ by_key = {}, loads = 0 }, Flights)
 end
@@ -82,6 +83,7 @@ function Flights:overtake(key)
   end
 end
 
+--- The same for all keys that begin with prefix.
 function Flights:overtake_all(prefix)
   for key in pairs(self.by_key) do
     if key:sub(1, #prefix) == prefix then self:overtake(key) end

@@ -172,6 +172,7 @@ function Memory:forget(key)
   return e.value ~= absent
 end
 
+--- Is there a value? A remembered absence is none.
 function Memory:has(key)
   local e = find(self, key)
   return e ~= nil and e.value ~= absent
@@ -209,6 +210,7 @@ function Memory:clear(prefix)
   end
 end
 
+--- What it holds and has done, as @cache.stats gives it.
 function Memory:stats()
   return {
     hits = self.hits, misses = self.misses, entries = self.count, bytes = self.bytes, size = self.size,

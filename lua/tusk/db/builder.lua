@@ -107,14 +107,17 @@ function Builder:where_in(column, list)
   return add_list(self_given(self, "where_in"), "IN", column, list)
 end
 
+--- The column is none of a list; of an empty one it always is.
 function Builder:where_not_in(column, list)
   return add_list(self_given(self, "where_not_in"), "NOT IN", column, list)
 end
 
+--- The column is NULL.
 function Builder:where_null(column)
   return add(self_given(self, "where_null"), "AND", { column = check.string("column", column), word = "IS NULL" })
 end
 
+--- The column is not NULL.
 function Builder:where_not_null(column)
   return add(self_given(self, "where_not_null"), "AND", { column = check.string("column", column), word = "IS NOT NULL" })
 end
@@ -147,11 +150,13 @@ local function amount(name, n)
   return n
 end
 
+--- At most n rows.
 function Builder:limit(n)
   self_given(self, "limit").most = amount("limit", n)
   return self
 end
 
+--- Without the first n rows.
 function Builder:offset(n)
   self_given(self, "offset").skip = amount("offset", n)
   return self
@@ -213,6 +218,7 @@ function Builder:insert(row)
   return verbs.makers.insert(plain(self, "insert"))(row)
 end
 
+--- All rows or none; how many.
 function Builder:insert_many(rows)
   return verbs.makers.insert_many(plain(self, "insert_many"))(rows)
 end

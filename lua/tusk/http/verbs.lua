@@ -55,6 +55,7 @@ function Builder:query(t)
   return self
 end
 
+--- Sets the credentials: user and password, or "user:password".
 function Builder:basic(user, password)
   own(self, "basic").options.basic = password ~= nil and { user, password } or user
   return self
