@@ -29,8 +29,8 @@ local function value_check(value)
   if value == nil then check.fail("value: nil cannot be kept; use forget(key)", { argument = "value" }) end
 end
 
--- The functions that look at one key or change it.
-local function single(ns, store, flights, prefix)
+-- The functions that look at one key.
+local function reading(ns, store, prefix)
   --- The value of a key, a copy, or nil.
   ---@param key string
   function ns.get(key)
@@ -40,6 +40,18 @@ local function single(ns, store, flights, prefix)
     return value
   end
 
+  --- Whether there is a value.
+  ---@param key string
+  ---@return boolean
+  function ns.has(key)
+    key_check(ns, key)
+    checkpoint()
+    return store:has(prefix .. key)
+  end
+end
+
+-- The functions that change one key. A load of it that is under way is overtaken.
+local function writing(ns, store, flights, prefix)
   --- Keeps a copy of value under key.
   ---@param key string
   ---@param value any what JSON can hold, not nil
@@ -61,15 +73,6 @@ local function single(ns, store, flights, prefix)
     checkpoint()
     flights:overtake(prefix .. key)
     return store:forget(prefix .. key)
-  end
-
-  --- Whether there is a value.
-  ---@param key string
-  ---@return boolean
-  function ns.has(key)
-    key_check(ns, key)
-    checkpoint()
-    return store:has(prefix .. key)
   end
 
   --- Lets a value live for ttl from now; false when there is none.
@@ -191,7 +194,8 @@ end
 
 local function open(store, flights, prefix)
   local ns = {}
-  single(ns, store, flights, prefix)
+  reading(ns, store, prefix)
+  writing(ns, store, flights, prefix)
   several(ns, store, flights, prefix)
   loading(ns, store, flights, prefix)
 
