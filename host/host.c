@@ -302,6 +302,7 @@ static int open_modules(lua_State *L)
     channel_open(L, h);
     select_open(L, h);
     clock_open(L, h);
+    probe_open(L, h);
     place_open(L, h);
     loader_open(L, h);
     modules_open(L, h); // takes the table of functions as "tusk.kernel" and loads "tusk.core"

@@ -129,6 +129,7 @@ enum callback {
     CALL_STOPPING,  /* (): a shutdown was asked for */
     CALL_STUCK,     /* (task): it has swallowed its cancellation again and again */
     CALL_WATCH,     /* (): the time that kernel.watch was given is over */
+    CALL_SWEPT,     /* (): the checkpoint that a sweep cancels at */
     CALL_XPCALL,    /* Lua's own xpcall */
     CALL_NAMED,     /* (held, options, fn, ...) -> task */
     TASK_META,      /* the metatable of handles */
@@ -167,6 +168,14 @@ struct tusk {
         double wall;         /* the Unix seconds that it began with */
         uint8_t on, by_hand; /* by_hand: it moves by kernel.clock_advance only */
     } clock;                 /* the virtual one */
+
+    struct {
+        uint64_t seed;       /* of the order of what is ready; 0: as it comes */
+        uint32_t batch;      /* shuffled already, and not yet run */
+        struct scope *scope; /* whose checkpoints are counted, or NULL */
+        uint64_t count, target;
+        uint8_t parked, due; /* cancelled when the task next waits; that is now */
+    } probe;                 /* what tests ask for */
 
     struct tusk_hook *before_poll, **before_poll_tail, *at_close;
     uv_mutex_t post_mutex;
@@ -226,6 +235,8 @@ void scope_move(struct tusk *h, struct scope *s, struct scope *parent);
 void scope_cancel(struct tusk *h, struct scope *s, enum cancel_reason why);
 uint64_t scope_deadline(const struct tusk *h, const struct scope *s); /* on the clock that is on */
 void scope_expired(struct tusk *h, struct timer *timer);
+/* The userdata of a scope; raises unless it is one. */
+struct explicit_scope *scope_check(lua_State *L, int index);
 void scope_open_lua(lua_State *L, struct tusk *h);
 
 static inline struct explicit_scope *scope_explicit(const struct scope *s)
@@ -257,6 +268,13 @@ int timer_is_idle(const struct tusk *h); /* no timer will ever fire by itself */
 int clock_may_jump(struct tusk *h);
 void clock_jump(struct tusk *h);
 void clock_open(lua_State *L, struct tusk *h);
+
+/* probe.c: what tests do to a host and find out about it */
+void probe_shuffle(struct tusk *h); /* before the first that is ready is taken */
+void probe_checkpoint(lua_State *L, struct tusk *h);
+void probe_cancel(struct tusk *h);
+void probe_end(struct tusk *h); /* its scope has ended */
+void probe_open(lua_State *L, struct tusk *h);
 
 /* channel.c */
 /* The line of those who receive; NULL: it is no channel. */
@@ -291,6 +309,8 @@ static inline void wait_check_place(lua_State *L, struct tusk *h)
 static inline void wait_check(lua_State *L, struct tusk *h)
 {
     wait_check_place(L, h);
+    if (h->probe.scope)
+        probe_checkpoint(L, h);
     if (h->current->scope->reason)
         host_raise_cancelled(L, h, 0);
 }

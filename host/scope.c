@@ -101,7 +101,7 @@ void scope_expired(struct tusk *h, struct timer *timer)
 
 /* ---- for Lua ---- */
 
-static struct explicit_scope *to_scope(lua_State *L, int i)
+struct explicit_scope *scope_check(lua_State *L, int i)
 {
     struct explicit_scope *x = lua_touserdata(L, i);
     if (!x || lua_type(L, i) != LUA_TUSERDATA || lua_objlen(L, i) != sizeof *x ||
@@ -133,6 +133,8 @@ static int op_open(lua_State *L)
     struct tusk *h = HOST(L);
     int shielded = lua_toboolean(L, 3);
     wait_check_place(L, h);
+    if (h->probe.scope && !shielded)
+        probe_checkpoint(L, h);
     if (h->current->scope->reason && !shielded)
         return host_raise_cancelled(L, h, 0);
     struct task *t = h->current;
@@ -161,7 +163,7 @@ static int op_open(lua_State *L)
 static int op_join(lua_State *L)
 {
     struct tusk *h = HOST(L);
-    struct explicit_scope *x = to_scope(L, 1);
+    struct explicit_scope *x = scope_check(L, 1);
     if (!lua_toboolean(L, 2))
         scope_cancel(h, &x->scope, CANCEL_SIBLING);
     if (!x->scope.live) {
@@ -177,11 +179,13 @@ static int op_join(lua_State *L)
 static int op_close(lua_State *L)
 {
     struct tusk *h = HOST(L);
-    struct explicit_scope *x = to_scope(L, 1);
+    struct explicit_scope *x = scope_check(L, 1);
     timer_stop(h, &x->timer);
     x->scope.task->scope = x->scope.parent;
     scope_unlink(&x->scope);
     x->scope.task = NULL;
+    if (h->probe.scope == &x->scope)
+        probe_end(h);
     lua_pushinteger(L, x->scope.reason);
     lua_pushboolean(L, x->scope.delivered);
     if (!x->scope.errors)
@@ -195,7 +199,7 @@ static int op_close(lua_State *L)
 /* scope_cancel(scope, shutdown) */
 static int op_cancel(lua_State *L)
 {
-    struct explicit_scope *x = to_scope(L, 1);
+    struct explicit_scope *x = scope_check(L, 1);
     if (x->scope.task)
         scope_cancel(HOST(L), &x->scope, lua_toboolean(L, 2) ? CANCEL_SHUTDOWN : CANCEL_ASKED);
     return 0;
@@ -204,7 +208,7 @@ static int op_cancel(lua_State *L)
 /* scope_errors(scope) -> the list of failures so far, or nil */
 static int op_errors(lua_State *L)
 {
-    struct explicit_scope *x = to_scope(L, 1);
+    struct explicit_scope *x = scope_check(L, 1);
     if (!x->scope.errors)
         return 0;
     lua_rawgeti(L, LUA_REGISTRYINDEX, x->scope.errors);
@@ -215,7 +219,7 @@ static int op_errors(lua_State *L)
  * open */
 static int op_reason(lua_State *L)
 {
-    struct explicit_scope *x = to_scope(L, 1);
+    struct explicit_scope *x = scope_check(L, 1);
     lua_pushinteger(L, x->scope.reason);
     lua_pushinteger(L, x->scope.live);
     lua_pushboolean(L, x->scope.task != NULL);
@@ -225,7 +229,7 @@ static int op_reason(lua_State *L)
 /* scope_after(scope) -> the seconds its timeout was given */
 static int op_after(lua_State *L)
 {
-    lua_pushnumber(L, to_scope(L, 1)->after);
+    lua_pushnumber(L, scope_check(L, 1)->after);
     return 1;
 }
 
@@ -233,7 +237,7 @@ static int op_after(lua_State *L)
 static int op_fail(lua_State *L)
 {
     struct tusk *h = HOST(L);
-    struct scope *s = &to_scope(L, 1)->scope;
+    struct scope *s = &scope_check(L, 1)->scope;
     if (!s->task)
         return 0;
     if (!s->errors) {
@@ -254,7 +258,7 @@ static int op_fail(lua_State *L)
 static int op_start(lua_State *L)
 {
     struct tusk *h = HOST(L);
-    struct explicit_scope *x = to_scope(L, 1);
+    struct explicit_scope *x = scope_check(L, 1);
     int how = (int)lua_tointeger(L, 2);
     if (!x->scope.task)
         return tusk_fail(L, "closed", "the scope has ended");
@@ -269,7 +273,7 @@ static int op_start(lua_State *L)
 static int op_set_app(lua_State *L)
 {
     struct tusk *h = HOST(L);
-    h->app = lua_isnil(L, 1) ? NULL : to_scope(L, 1);
+    h->app = lua_isnil(L, 1) ? NULL : scope_check(L, 1);
     return 0;
 }
 
@@ -290,7 +294,7 @@ static int op_supervisor(lua_State *L)
 /* address(scope): the same for a given one */
 static int op_address(lua_State *L)
 {
-    lua_pushlightuserdata(L, &to_scope(L, 1)->scope);
+    lua_pushlightuserdata(L, &scope_check(L, 1)->scope);
     return 1;
 }
 

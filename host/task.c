@@ -300,12 +300,16 @@ void task_drain(struct tusk *h, uint64_t until, int every)
 {
     int left = every;
     while (h->ready_head) {
+        if (h->probe.seed)
+            probe_shuffle(h);
         struct task *t = h->ready_head;
         h->ready_head = t->next;
         if (!h->ready_head)
             h->ready_tail = NULL;
         h->budget = INLINE_MAX;
         run(h, t);
+        if (h->probe.due)
+            probe_cancel(h);
         if (--left)
             continue;
         left = every;

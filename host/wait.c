@@ -182,15 +182,19 @@ static int op_yield(lua_State *L)
 
 /* The host's own waits: nothing is returned after a wake, true after a cancellation. */
 
-/* sleep(seconds) */
+/* sleep(seconds, on the real clock) */
 static int op_sleep(lua_State *L)
 {
     struct tusk *h = HOST(L);
     double seconds = luaL_checknumber(L, 1);
+    enum clock clock = lua_toboolean(L, 2) ? CLOCK_REAL : host_clock(h);
     wait_check(L, h);
-    if (timer_reserve(h, host_clock(h), 1))
+    if (timer_reserve(h, clock, 1))
         return luaL_error(L, "not enough memory");
-    timer_start(h, host_clock(h), &h->current->timer, host_due(h, seconds));
+    uint64_t due = host_due(h, seconds);
+    if (clock != host_clock(h))
+        due = uv_hrtime() + (due - h->now);
+    timer_start(h, clock, &h->current->timer, due);
     return task_park(L, h, 0);
 }
 

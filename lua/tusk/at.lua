@@ -18,10 +18,19 @@ local function site_at(site, path)
   return { file = site.file, line = site.line, column = site.column, span = site.span, op = path }
 end
 
--- fn is looked up in its namespace at every call: a plugin may replace it.
-local function closure(site, namespace, key)
+-- What handles call: { an operator or a namespace in it, name =, path =, known = }. A test may replace it.
+local cells = setmetatable({}, { __mode = "k" })
+
+local function cell_of(value, name, path)
+  local cell = { value, name = name, path = path }
+  cells[cell] = true
+  return cell
+end
+
+-- The function is looked up in its namespace at every call: a plugin may replace it.
+local function closure(site, cell, key)
   local function call(...)
-    return keep(namespace[key](...))
+    return keep(cell[1][key](...))
   end
   sites.add(call, site)
   return call
@@ -34,11 +43,17 @@ end
 
 local proxy
 
-local function member(site, namespace, key)
-  local v = namespace[key]
-  if type(v) == "function" then return closure(site_at(site, site.op .. "." .. tostring(key)), namespace, key), true end
-  if is_namespace(v) then return proxy(site_at(site, site.op .. "." .. tostring(key)), v), true end
-  return v
+local function below(path, key)
+  local longer = { unpack(path) }
+  longer[#longer + 1] = key
+  return longer
+end
+
+local function member(site, cell, key)
+  local v = cell[1][key]
+  if type(v) == "function" then return closure(site_at(site, site.op .. "." .. tostring(key)), cell, key), true end
+  if not is_namespace(v) then return v end
+  return proxy(site_at(site, site.op .. "." .. tostring(key)), cell_of(v, cell.name, below(cell.path, key))), true
 end
 
 -- Looks a member up with the place at hand, so that an unknown name is reported there.
@@ -50,15 +65,16 @@ local function located(site, fn, ...)
   return lookup(...)
 end
 
-function proxy(site, namespace)
+function proxy(site, cell)
   local known = {}
+  cell.known = known
   setmetatable(known, { __index = function(_, key)
-    local v, fixed = located(site, member, site, namespace, key)
+    local v, fixed = located(site, member, site, cell, key)
     if fixed then rawset(known, key, v) end
     return v
   end })
   local function call(_, ...)
-    return keep(namespace(...))
+    return keep(cell[1](...))
   end
   sites.add(call, site)
   return setmetatable({}, {
@@ -69,14 +85,39 @@ end
 
 local function handle(site)
   local v = located(site, operators.get, site.op)
-  if type(v) == "function" then
-    local function call(...)
-      return keep(v(...))
-    end
-    sites.add(call, site)
-    return call
+  local cell = cell_of(v, site.op, {})
+  if type(v) ~= "function" then return proxy(site, cell) end
+  local function call(...)
+    return keep(cell[1](...))
   end
-  return proxy(site, v)
+  sites.add(call, site)
+  return call
+end
+
+-- What the cell stands for now; where that no longer is, asking or calling raises what looking for it does.
+local function find(cell)
+  local v = operators.get(cell.name)
+  for _, key in ipairs(cell.path) do v = v[key] end
+  return v
+end
+
+local function missing(cell)
+  return setmetatable({}, {
+    __index = function(_, key) return find(cell)[key] end,
+    __call = function(_, ...) return find(cell)(...) end,
+  })
+end
+
+--- Another value has taken the place of an operator: handles made before call that.
+---@param name string
+function at.refresh(name)
+  for cell in pairs(cells) do
+    if cell.name == name then
+      local ok, v = pcall(find, cell)
+      cell[1] = ok and v ~= nil and v or missing(cell)
+      for key in pairs(cell.known or {}) do cell.known[key] = nil end
+    end
+  end
 end
 
 --- The `_at` of one chunk: its sites by number, made on first use.

@@ -19,8 +19,9 @@ end
 
 --- Parks the task.
 ---@param seconds number
-function wait.sleep(seconds)
-  if c_sleep(seconds) then cancelled() end
+---@param real boolean|nil on the real clock, whatever a test has turned on
+function wait.sleep(seconds, real)
+  if c_sleep(seconds, real) then cancelled() end
 end
 
 --- Lets every other ready task run.
