@@ -50,7 +50,7 @@ local function reading(ns, store, prefix)
   end
 end
 
--- The functions that change one key. A load of it that is under way is overtaken.
+-- The functions that change one key.
 local function writing(ns, store, flights, prefix)
   --- Keeps a copy of value under key.
   ---@param key string
