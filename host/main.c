@@ -1,4 +1,5 @@
 /* main.c: the program `tusk`, a small embedder of libtusk: arguments, signals, exit status. */
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <luajit.h>
@@ -168,9 +169,22 @@ static int version(void)
     return 0;
 }
 
+/* A standard stream that is closed becomes /dev/null: no file or socket may get its number. */
+static void keep_standard_streams(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO) {
+        fcntl(fd, F_SETFD, 0);
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct cli_call call;
+    keep_standard_streams();
     int rc = cli_parse(argc, argv, &call);
     if (rc)
         return rc;

@@ -82,6 +82,17 @@ describe("version", function()
   end)
 end)
 
+describe("a program whose standard streams are closed", function()
+  it("never gives their numbers to anything else", function()
+    local code = "io.stderr:write('e') print('p') @file.read('/etc/hosts') @file.write(arg[1], 'done')"
+    temp.dir(function(dir)
+      local command = ("'%s' -e \"%s\" '%s/out' <&- >&- 2>&-"):format(program.path(), code, dir)
+      assert.equal(0, program.run({ "-c", command }, { program = "/bin/sh" }).status)
+      assert.equal("done", @file.read(dir .. "/out"))
+    end)
+  end)
+end)
+
 describe("a script", function()
   it("may be a piece of code, with arguments", function()
     assert_result(run("-e", "print(#arg, arg[1], select('#', ...), ...)", "a", "--b"), 0, "2\ta\t2\ta\t--b\n", "")
