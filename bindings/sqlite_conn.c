@@ -261,9 +261,18 @@ static int open_failed(struct conn *c, int code)
     return -1;
 }
 
+/* Opening a FIFO may never return, and nothing could stop it. */
+static int is_special(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 int conn_open(struct conn *c, struct database *db, enum conn_role role)
 {
     c->owner = db;
+    if (!db->memory && is_special(db->path))
+        return failure_set(&c->failure, SQLITE_CANTOPEN, "%.200s: not a regular file", db->path);
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (db->options.readonly && !db->memory)
         flags |= SQLITE_OPEN_READONLY;

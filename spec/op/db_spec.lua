@@ -1,3 +1,4 @@
+local temp = require "spec.support.temp"
 local database = require "spec.support.database"
 local null = require "tusk.null"
 
@@ -28,6 +29,17 @@ describe("@db", function()
 
   it("has no function of a reserved name that it lacks", function()
     assert.equal("operator", failure(function() return @db.migrate end).kind)
+  end)
+
+  it("refuses what is no regular file, without waiting for it", function()
+    temp.dir(function(dir)
+      assert.equal(0, os.execute(("mkfifo '%s/fifo'"):format(dir)))
+      for _, path in ipairs { dir .. "/fifo", "/dev/zero" } do
+        local e = failure(function() return @db.open(path).value("select 1") end)
+        assert.equal("db.open", e.kind)
+        assert.matches("not a regular file", e.message)
+      end
+    end)
   end)
 
   it("refuses a url of another engine and unknown options", function()
