@@ -1,10 +1,12 @@
 -- lines.lua: lines out of chunks. Only "\n" ends a line; a last line without one counts.
 
 local errors = require "tusk.errors"
+local streamed = require "tusk.streamed"
 
 local find, sub, concat = string.find, string.sub, table.concat
 
-local Lines = { __name = "lines" }
+-- __collects: what is left open is closed by collection.
+local Lines = streamed.extend { __name = "lines", __collects = true }
 Lines.__index = Lines
 
 local function too_long(self)
@@ -21,14 +23,14 @@ end
 function Lines.new(read, close, name, max)
   return setmetatable({
     read = read, on_close = close, name = name, max = max,
-    buffer = "", at = 1, number = 0, parts = {}, held = 0,
+    chunk = "", at = 1, number = 0, parts = {}, held = 0,
   }, Lines)
 end
 
 --- Ends the iteration and gives back the file. Again: no effect.
 function Lines:close()
   if self.read then
-    self.read = nil
+    self.read = false -- not nil: that would be looked up among the methods
     self.on_close()
   end
 end
@@ -54,8 +56,8 @@ end
 -- What is left of the buffer begins a line that goes on in the chunks to come. A read that raises
 -- (cancelled, say) loses nothing: what was held stays held.
 local function across(self)
-  local rest = sub(self.buffer, self.at)
-  self.buffer, self.at = "", 1
+  local rest = sub(self.chunk, self.at)
+  self.chunk, self.at = "", 1
   while true do
     keep(self, rest)
     local chunk = self.read()
@@ -66,7 +68,7 @@ local function across(self)
     end
     local stop = find(chunk, "\n", 1, true)
     if stop then
-      self.buffer, self.at = chunk, stop + 1
+      self.chunk, self.at = chunk, stop + 1
       return counted(self, joined(self) .. sub(chunk, 1, stop - 1))
     end
     rest = chunk
@@ -76,10 +78,10 @@ end
 function Lines:__call()
   if not self.read then return nil end
   local at = self.at
-  local stop = find(self.buffer, "\n", at, true)
+  local stop = find(self.chunk, "\n", at, true)
   if not stop then return across(self) end
   self.at = stop + 1
-  return counted(self, sub(self.buffer, at, stop - 1))
+  return counted(self, sub(self.chunk, at, stop - 1))
 end
 
 return Lines

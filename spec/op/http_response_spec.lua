@@ -35,7 +35,7 @@ describe("a response", function()
     assert.is_nil(r.headers["x-late"])
   end)
 
-  it("gives its body as text, bytes, JSON and lines", function()
+  it("gives its body as text, bytes, JSON and lines, also as a stream", function()
     local r = answer_of(raw_server.response(200, {}, '[1,\r\n\r\n2]'))
     assert.equal('[1,\r\n\r\n2]', r:text())
     assert.equal(r:text(), r:bytes())
@@ -43,6 +43,7 @@ describe("a response", function()
     local lines = {}
     for line in r:lines() do lines[#lines + 1] = line end
     assert.same({ "[1,", "", "2]" }, lines)
+    assert.same({ "[1,", "", "2]" }, @stream(r):collect())
   end)
 
   it("raises for a body that is not JSON", function()

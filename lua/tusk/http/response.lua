@@ -67,6 +67,8 @@ function Response:lines()
   end
 end
 
+meta.__stream = Response.lines
+
 local function retry_after(self)
   return tonumber((self.headers["retry-after"] or ""):match("^%d+$"))
 end
