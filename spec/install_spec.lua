@@ -104,6 +104,19 @@ describe("an installed libtusk", function()
 
   teardown(function() temp.remove(root) end)
 
+  it("exports its own functions alone, and takes nothing that is the process's", function()
+    for name in shell("nm -D --defined-only $ROOT/lib/libtusk.so"):gmatch(" [TDBR] (%S+)\n") do
+      assert.matches("^tusk_", name)
+    end
+    local used = {}
+    for name in shell("nm -D --undefined-only $ROOT/lib/libtusk.so"):gmatch(" U ([%w_]+)") do used[name] = true end
+    assert.is_true(used.uv_run)
+    for _, name in ipairs { "exit", "_exit", "abort", "atexit", "signal", "sigaction", "stdout", "stderr", "puts", "printf",
+      "fprintf", "__printf_chk", "__fprintf_chk", "perror", "chdir", "setlocale", "uv_default_loop" } do
+      assert.is_nil(used[name], name)
+    end
+  end)
+
   it("is of the program's version", function()
     local version = run(root .. "/bin/tusk", { "version" }):match("^tusk (%S+)")
     assert.equal(version .. "\n", shell("pkg-config --modversion tusk"))
