@@ -226,8 +226,10 @@ void cache_clear(struct cache *cache);
 
 /* ---- sqlite_value.c: Lua values as parameters ---- */
 
-/* Raises unless the values at first..last can be parameters. */
-void value_check(lua_State *L, struct state *st, int first, int last);
+/* Whether the value at index can be a parameter. */
+int value_is_parameter(lua_State *L, struct state *st, int index);
+/* Raises that the one at index, not relative to the top, cannot; the text says which it is. */
+int value_refuse(lua_State *L, int index, const char *fmt, ...);
 /* Whether the value at index is a table of named parameters. */
 int value_is_named(lua_State *L, struct state *st, int index);
 /* Reads a checked value; its bytes are Lua's. */

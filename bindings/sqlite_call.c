@@ -106,16 +106,18 @@ static void check_values(lua_State *L, struct call *x)
 {
     struct state *st = x->db->state;
     x->named = x->count == 1 && value_is_named(L, st, x->first);
-    if (!x->named) {
-        value_check(L, st, x->first, x->first + x->count - 1);
+    for (int i = x->first; !x->named && i < x->first + x->count; i++)
+        if (!value_is_parameter(L, st, i))
+            value_refuse(L, i, "parameter %d", i - x->first + 1);
+    if (!x->named)
         return;
-    }
     lua_pushnil(L);
     while (lua_next(L, x->first)) {
         if (lua_type(L, -2) != LUA_TSTRING)
             tusk_fail(L, "argument",
                       "a table of parameters names them (:name); pass others one by one");
-        value_check(L, st, lua_gettop(L), lua_gettop(L));
+        if (!value_is_parameter(L, st, lua_gettop(L)))
+            value_refuse(L, lua_gettop(L), "parameter :%s", lua_tostring(L, -2));
         lua_pop(L, 1);
     }
 }

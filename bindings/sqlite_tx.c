@@ -136,13 +136,15 @@ int op_ping(lua_State *L)
 
 /* ---- many rows ---- */
 
-static size_t many_bytes(lua_State *L, struct state *st, int list, int count)
+static size_t many_bytes(lua_State *L, struct state *st, int params, int rows)
 {
     size_t bytes = 0;
     struct value v;
-    for (int i = 1; i <= count; i++) {
-        lua_rawgeti(L, list, i);
-        value_check(L, st, lua_gettop(L), lua_gettop(L));
+    int first = (int)luaL_optinteger(L, 6, 1);
+    for (int i = 1; i <= params * rows; i++) {
+        lua_rawgeti(L, 3, i);
+        if (!value_is_parameter(L, st, lua_gettop(L)))
+            value_refuse(L, lua_gettop(L), "row %d", first + (i - 1) / params);
         value_read(L, st, -1, &v);
         bytes += v.length;
         lua_pop(L, 1);
@@ -161,7 +163,8 @@ static void copy_list(lua_State *L, struct state *st, int list, struct job *job)
     }
 }
 
-/* many(handle, sql, values of all rows in one list, values per row, rows) -> {changes, last_id} */
+/* many(handle, sql, values of all rows in one list, values per row, rows, number of the first row)
+ * -> {changes, last_id} */
 int op_many(lua_State *L)
 {
     struct handle *h = handle_check(L, 1);
@@ -171,7 +174,7 @@ int op_many(lua_State *L)
     int params = (int)luaL_checkinteger(L, 4), rows = (int)luaL_checkinteger(L, 5);
     luaL_checktype(L, 3, LUA_TTABLE);
     call_outside(L, h);
-    size_t bytes = many_bytes(L, db->state, 3, params * rows);
+    size_t bytes = many_bytes(L, db->state, params, rows);
     struct call_wait *w = tusk_wait_new(L, sizeof *w, &call_statement_ops);
     struct job *job = job_new(db, JOB_MANY, h->lease, sql, n);
     if (!job || job_reserve(job, params * rows, bytes)) {

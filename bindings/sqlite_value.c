@@ -1,5 +1,6 @@
 /* sqlite_value.c: Lua values as parameters, and 64-bit integers back. */
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "sqlite.h"
@@ -57,7 +58,7 @@ int value_is_named(lua_State *L, struct state *st, int i)
     return lua_type(L, i) == LUA_TTABLE && !is_null(L, st, i);
 }
 
-static int is_parameter(lua_State *L, struct state *st, int i)
+int value_is_parameter(lua_State *L, struct state *st, int i)
 {
     switch (lua_type(L, i)) {
     case LUA_TNIL:
@@ -73,17 +74,15 @@ static int is_parameter(lua_State *L, struct state *st, int i)
     }
 }
 
-void value_check(lua_State *L, struct state *st, int first, int last)
+int value_refuse(lua_State *L, int i, const char *fmt, ...)
 {
-    for (int i = first; i <= last; i++) {
-        if (is_parameter(L, st, i))
-            continue;
-        if (lua_type(L, i) == LUA_TNUMBER)
-            tusk_fail(L, "argument", "parameter %d is not a number (NaN): SQLite cannot store it",
-                      i - first + 1);
-        tusk_fail(L, "argument", "parameter %d: a %s cannot be a parameter", i - first + 1,
-                  luaL_typename(L, i));
-    }
+    va_list args;
+    va_start(args, fmt);
+    const char *which = lua_pushvfstring(L, fmt, args);
+    va_end(args);
+    if (lua_type(L, i) == LUA_TNUMBER)
+        return tusk_fail(L, "argument", "%s is not a number (NaN): SQLite cannot store it", which);
+    return tusk_fail(L, "argument", "%s: a %s cannot be a parameter", which, luaL_typename(L, i));
 }
 
 static void read_number(struct value *v, double d)

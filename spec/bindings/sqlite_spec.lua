@@ -72,6 +72,8 @@ database.each_kind(function(kind, with)
     it("refuse what cannot be a parameter, naming which", with(function(db)
       assert.matches("parameter 2: a function", failure(db.query, "select ?, ?", 1, print).message)
       assert.matches("parameter 1: a table", failure(db.query, "select ?, ?", {}, 1).message)
+      assert.matches("parameter :b: a function", failure(db.query, "select :a, :b", { a = 1, b = print }).message)
+      assert.matches("parameter :a is not a number", failure(db.query, "select :a", { a = 0 / 0 }).message)
       assert.matches("NaN", failure(db.query, "select ?", 0 / 0).message)
     end))
 

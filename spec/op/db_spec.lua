@@ -105,6 +105,8 @@ database.each_kind(function(kind, with)
 
     it("inserts many rows, all or none", with(function(db)
       assert.equal(3, db.users.insert_many { { name = "a" }, { name = "b", age = 2 }, { name = "c" } })
+      assert.matches("row 3: a function cannot be a parameter",
+        failure(db.users.insert_many, { { name = "x" }, { name = "x", age = 2 }, { name = "x", age = print } }).message)
       assert.equal(0, db.users.insert_many {})
       local rows = {}
       for i = 1, 2500 do rows[i] = { name = "n" .. i, age = i } end

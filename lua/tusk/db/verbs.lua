@@ -165,7 +165,7 @@ local function insert_runs(via, info, rows)
   local at = 1
   while at <= #rows do
     local text, values, width, n = run_of(info, rows, at)
-    settle(raw.many(via:handle(), text, values, width, n))
+    settle(raw.many(via:handle(), text, values, width, n, at))
     at = at + n
   end
   return #rows
