@@ -173,6 +173,15 @@ describe("@file", function()
       assert.same({ "file" }, temp.list(dir))
     end)
 
+    it("with recursive = true refuses a path that ends in . or .., and touches nothing", function()
+      os.execute(("mkdir -p '%s/t/a'"):format(dir))
+      for _, tail in ipairs { "/t/.", "/t/..", "/t/./", "/t/a/..", "/t/a/..//" } do
+        assert.equal("argument", kind_of(@file.remove, dir .. tail, { recursive = true }))
+      end
+      assert.same({ "t" }, temp.list(dir))
+      assert.same({ "a" }, temp.list(dir .. "/t"))
+    end)
+
     it("removes deep trees and wide ones", function()
       @file.mkdir(dir .. "/t" .. ("/d"):rep(600), { parents = true })
       for i = 1, 500 do temp.write(("%s/t/%d"):format(dir, i), "") end
