@@ -11,7 +11,8 @@ local band, bxor, lshift, rshift = bit.band, bit.bxor, bit.lshift, bit.rshift
 local select_ = {}
 
 -- ---- what can be a case: poll(x) -> ready, value, why; line(x) -> what to stand in; due(x) -> when it may be
--- ready by itself; taken(x, value, given) -> value, why: it was what happened. A metatable's __select adds one.
+-- ready by itself; taken(x, value, given) -> value, why: it was what happened; begin(x): the wait begins. The
+-- metatable of anything else says so in __select.
 
 local of_channel, of_task = {}, {}
 
@@ -55,6 +56,7 @@ local function case(name, x)
       { argument = tostring(name), suggestion = near })
   end
   if x == kernel.current() then check.fail("a task cannot wait for itself", { argument = tostring(name) }) end
+  if kind.begin then kind.begin(x) end
   return { name = name, x = x, kind = kind }
 end
 

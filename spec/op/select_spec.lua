@@ -138,8 +138,9 @@ describe("@select", function()
       local weak = setmetatable({}, { __mode = "v" })
       s:spawn(function()
         local function make()
-          weak[1] = @channel()
-          return weak[1]
+          local ch = @channel()
+          weak[1] = ch
+          return ch
         end
         got = values(@select { a = make(), b = @channel() })
       end)

@@ -69,6 +69,18 @@ describe("@watch", function()
     assert.equal(2, got)
   end)
 
+  it("does not miss a change that comes when the turn of the waiting task is spent", function()
+    local got = {}
+    @scope(function(s)
+      for i = 1, 300 do
+        local w = @watch(0)
+        s:spawn(function() got[i] = i % 2 == 0 and w:changed() or select(2, @select { w = w }) end)
+        w:set(i)
+      end
+    end)
+    for i = 1, 300 do assert.equal(i, got[i]) end
+  end)
+
   it("is the same change for each task by itself", function()
     local w, got = @watch(0), {}
     @scope(function(s)

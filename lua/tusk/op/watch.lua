@@ -13,12 +13,15 @@ local function see(self)
   return self.value
 end
 
--- Was it set since the running task last looked? One that never looked begins now.
-local function poll(self)
+-- A task that never looked waits for what is set from now on.
+local function begin(self)
   local me = kernel.current()
-  local seen = self.seen[me]
-  self.seen[me] = self.version
-  if seen and seen ~= self.version then return true, self.value end
+  if me and not self.seen[me] then self.seen[me] = self.version end
+end
+
+-- Was it set since the running task last looked?
+local function poll(self)
+  if self.seen[kernel.current()] ~= self.version then return true, see(self) end
 end
 
 --- Sets the value and wakes all who wait for that.
@@ -39,14 +42,15 @@ end
 --- changed. What was set in between is not seen.
 function Watch:changed()
   dots.colon(Watch, self, "watch", "changed")
-  wait.checkpoint()
+  begin(self)
+  wait.checkpoint() -- others may run here, and set it
   local ready, value = poll(self)
   if ready then return value end
   if kernel.park_in(self.line) then kernel.cancelled() end
   return see(self)
 end
 
-Watch.__select = { poll = poll, line = function(self) return self.line end, taken = see }
+Watch.__select = { begin = begin, poll = poll, line = function(self) return self.line end, taken = see }
 
 ---@param initial any
 ---@return tusk.Watch
