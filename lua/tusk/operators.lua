@@ -51,6 +51,10 @@ local function strict(name, namespace)
   return setmetatable(namespace, mt)
 end
 
+--- Set by the command line: a line about where an unknown operator may be, or nil.
+---@type nil|fun(): string|nil
+operators.elsewhere = nil
+
 --- The error for a name that nobody provides.
 function operators.unknown(name)
   if announced[name] then
@@ -58,7 +62,8 @@ function operators.unknown(name)
       { help = { ('a plugin that needs it in setup says so: requires = { "@%s" }'):format(name) } })
   end
   local hint, near = check.hint(name, operators.names())
-  errors.raise("operator", ("there is no operator @%s%s"):format(name, hint), { suggestion = near })
+  errors.raise("operator", ("there is no operator @%s%s"):format(name, hint),
+    { suggestion = near, help = not near and operators.elsewhere and { operators.elsewhere() } or nil })
 end
 
 --- The operator of that name; raises kind `operator` if there is none.

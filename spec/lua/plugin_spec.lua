@@ -377,6 +377,18 @@ describe("the cache", function()
   end)
 end)
 
+describe("a main.lua that is run as a script", function()
+  it("is told how its plugins are loaded", function()
+    app.with({ ["plugins/a.lua"] = [[return { name = "a", operators = { paint = print } }]], ["main.lua"] = "@paint(1)" }, function(dir)
+      for _, args in ipairs { { dir .. "/main.lua" }, { "run", dir .. "/main.lua" } } do
+        local r = program.run(args)
+        assert.are.equal(1, r.status)
+        assert.truthy(r.stderr:find("plugins are loaded with their directory: tusk run " .. dir, 1, true), r.stderr)
+      end
+    end)
+  end)
+end)
+
 describe("the default database", function()
   it("is opened with the options that stand beside its url", function()
     local r = app.run({ ["tusk.lua"] = [[return { db = { url = ":memory:", synchronous = "full", busy_timeout = "2s",

@@ -56,9 +56,29 @@ local function in_application(flags, body, ...)
   return errors.is(e, "timeout") and flags.timeout and e.scope == "main" and 124 or 1
 end
 
+-- A main.lua that is run as a script lacks the plugins beside it.
+local function point_to_directory(path)
+  local dir = path and path:match("^(.*)/[^/]*$") or "."
+  operators.elsewhere = function()
+    return loader.is_directory(dir .. "/plugins") and "plugins are loaded with their directory: tusk run " .. dir or nil
+  end
+end
+
+-- What a script's operators read: TUSK_… variables and --set, over the defaults.
+local function configure_script(flags)
+  local env = require "tusk.cli.env"
+  env.load(".", flags.env or core.env.TUSK_ENV or "development")
+  local variables = env.variables()
+  if not next(variables) and not flags.set[1] then return end
+  local config = require "tusk.config"
+  local tree, problems = config.layers({}, { variables = variables, set = flags.set }, config.CORE)
+  core.configure(config.resolve(tree, problems, config.CORE))
+end
+
 local function run_script(program, flags)
   local fn = script(program)
-  require("tusk.cli.env").load(".", flags.env or core.env.TUSK_ENV or "development")
+  if program.command == "run" and program[1] ~= "-" then point_to_directory(program[1]) end
+  configure_script(flags)
   _G.arg = { [0] = program[1], unpack(program, 2) }
   return in_application(flags, fn, unpack(program, 2))
 end
@@ -128,10 +148,19 @@ local function run_directory(program, flags, dir, args)
   return status ~= 0 and status or report.failures > 0 and 1 or 0
 end
 
+-- A duration given as a flag: a bare number is seconds.
+local function duration(flags, name, default)
+  local text = flags[name]
+  if text == nil then return default end
+  local ok, seconds = pcall(check.duration, "--" .. name, tonumber(text) or text)
+  if not ok then errors.raise("usage", seconds.message) end
+  return seconds
+end
+
 --- Runs a script, or a directory of them.
 function run.main(program, flags)
-  if flags.timeout then flags.timeout = check.duration("--timeout", flags.timeout) end
-  flags.patience = check.duration("--shutdown-timeout", flags["shutdown-timeout"], SHUTDOWN)
+  flags.timeout = duration(flags, "timeout")
+  flags.patience = duration(flags, "shutdown-timeout", SHUTDOWN)
   local path = program[1] or program.command == "run" and "." or nil
   local dismiss = lifecycle.watch_shutdown(flags.patience, program.abandon)
   local status
