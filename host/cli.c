@@ -29,7 +29,7 @@ const struct cli_command cli_commands[] = {
      run_flags, 0},
     {"-e", "CODE [ARGS]", "runs a piece of code", no_flags, 1},
     {"test", "[PATHS] [busted flags]",
-     "runs specs with busted, inside a task: they may wait and use @", no_flags, 1},
+     "runs specs with busted: they may wait and use @; each has --test-timeout=60s", no_flags, 1},
     {"check", "[PATHS]", "syntax, unknown operators, plugins, configuration", check_flags, 0},
     {"expand", "FILE", "prints the plain Lua that a file stands for, line for line", no_flags, 0},
     {"ps", "PID", "the tree of tasks of a `tusk run`: who waits, where, since when", no_flags, 0},
@@ -131,7 +131,7 @@ static int take_value(struct cli_call *call, const struct cli_flag *flag, const 
         return 2;
     }
     call->flags[call->flag_count].name = flag->name;
-    call->flags[call->flag_count++].value = value ? value : "";
+    call->flags[call->flag_count++].value = value;
     return 0;
 }
 
@@ -170,6 +170,20 @@ static int take_rest(struct cli_call *call, char **argv)
     return 0;
 }
 
+static int flag_without_command(const char *word)
+{
+    const struct cli_command *run = find_command("run");
+    const char *name = word + strspn(word, "-");
+    size_t n = strcspn(name, "=");
+    for (const struct cli_flag *f = run->flags; f->name; f++) {
+        if (strlen(f->name) == n && !strncmp(f->name, name, n)) {
+            fprintf(stderr, "tusk: %s is a flag of a command: tusk run %s ...\n", word, word);
+            return 2;
+        }
+    }
+    return unknown_flag(run, name);
+}
+
 static int looks_like_path(const char *word)
 {
     return strchr(word, '/') || strchr(word, '.') || !strcmp(word, "-");
@@ -200,7 +214,7 @@ int cli_parse(int argc, char **argv, struct cli_call *call)
     if (call->command)
         return take_rest(call, argv + 2);
     if (argv[1][0] == '-' && argv[1][1])
-        return unknown_flag(find_command("run"), argv[1] + strspn(argv[1], "-"));
+        return flag_without_command(argv[1]);
     FILE *file = looks_like_path(argv[1]) ? NULL : fopen(argv[1], "r");
     if (!file && !looks_like_path(argv[1]))
         return unknown_command(argv[1]);

@@ -98,14 +98,15 @@ static int op_hold(lua_State *L)
     return 0;
 }
 
-/* clock_elapsed() -> the seconds that it has gone; nil: it is not on */
+/* clock_elapsed() -> the seconds that it has gone, whether by hand; nil: it is not on */
 static int op_elapsed(lua_State *L)
 {
     struct tusk *h = HOST(L);
     if (!h->clock.on)
         return 0;
     lua_pushnumber(L, (double)(h->clock.now - h->clock.from) / 1e9);
-    return 1;
+    lua_pushboolean(L, h->clock.by_hand);
+    return 2;
 }
 
 /* watch(seconds | nil): calls the Lua value `watch` after so much real time; nil: not any more */

@@ -34,7 +34,9 @@ local function waiting_line(t, seconds)
   return ("%s waits since %.1f s%s"):format(tostring(t), seconds, where)
 end
 
-local function waiting_tasks()
+--- A line for each task that waits.
+---@return string[]
+function report.waiting()
   local lines = {}
   for _, t in ipairs(kernel.tasks()) do
     local seconds = kernel.parked_for(t)
@@ -45,7 +47,7 @@ end
 
 --- Nothing can ever wake any task: the application fails with the list of who waits.
 function report.deadlock()
-  local err = errors.new("deadlock", "every task waits, and nothing can wake any of them", { help = waiting_tasks() })
+  local err = errors.new("deadlock", "every task waits, and nothing can wake any of them", { help = report.waiting() })
   if not (report.app and kernel.scope_fail(report.app, err)) then log_error(err) end
 end
 

@@ -1,5 +1,7 @@
 -- cli/test: `tusk test`: busted, unmodified, inside a task.
+local check = require "tusk.check"
 local errors = require "tusk.errors"
+local guard = require "tusk.cli.guard"
 local kernel = require "tusk.kernel"
 local lifecycle = require "tusk.lifecycle"
 local operators = require "tusk.operators"
@@ -9,6 +11,7 @@ local scope = require "tusk.scope"
 local test = {}
 
 local SHUTDOWN = 5 -- seconds that a spec which is interrupted has to end
+local TEST = 60 -- seconds that each test has
 
 local Exit = { __tostring = function(self) return "exit " .. tostring(self.status) end }
 
@@ -18,7 +21,7 @@ local function exit(status)
 end
 
 -- Counts what ran, for a closing line that any tool can read.
-local function counting(counts)
+local function counting(counts, seconds)
   local new = require "busted.core"
   package.loaded["busted.core"] = function(...)
     local busted = new(...)
@@ -30,16 +33,17 @@ local function counting(counts)
       if element.descriptor ~= "it" then counts.error = (counts.error or 0) + 1 end
       return nil, true
     end)
+    guard.install(busted, seconds)
     return busted
   end
 end
 
-local function run_busted(s, counts)
+local function run_busted(s, counts, seconds)
   kernel.set_app(s)
   report.app = s
   local found, runner = pcall(require, "busted.runner")
   if not found then errors.raise("usage", "busted is not installed: apt-get install lua-busted") end
-  counting(counts)
+  counting(counts, seconds)
   local ok, e = xpcall(function() runner { standalone = false } end, errors.note)
   s:cancel() -- what a spec left running
   if ok then return 0 end
@@ -104,13 +108,14 @@ local function with_plugins(dir, body)
   return result
 end
 
-local function run_specs()
+local function run_specs(seconds)
   local counts, status = {}, 0
   local real_exit = os.exit
   os.exit = exit -- luacheck: ignore
   local ok, e = xpcall(scope.run, errors.at_base, { name = "test", on_error = "log" }, function(s)
-    status = run_busted(s, counts)
+    status = run_busted(s, counts, seconds)
   end)
+  guard.remove()
   os.exit = real_exit -- luacheck: ignore
   kernel.set_app(nil)
   if not ok then error(e, 0) end
@@ -118,13 +123,29 @@ local function run_specs()
   return (failed > 0 or status ~= 0 or report.failures > 0) and 1 or 0
 end
 
+-- Takes --test-timeout out of what is busted's -> seconds.
+local function take_timeout(program)
+  for i = 1, #program do
+    local name, value = program[i]:match("^(%-%-test%-timeout)=?(.*)$")
+    if name then
+      table.remove(program, i)
+      if value == "" then value = table.remove(program, i) or "" end
+      local ok, seconds = pcall(check.duration, name, tonumber(value) or value)
+      if not ok then errors.raise("usage", seconds.message) end
+      return seconds
+    end
+  end
+  return TEST
+end
+
 --- Runs specs. Those of a script directory have its plugins, in the environment "test".
 function test.main(program)
+  local seconds = take_timeout(program)
   _G.arg = { unpack(program) }
   _G.arg[0] = "tusk test"
   local dir = find_app(program)
   local dismiss = lifecycle.watch_shutdown(SHUTDOWN, program.abandon)
-  local status = dir and with_plugins(dir, run_specs) or run_specs()
+  local status = dir and with_plugins(dir, function() return run_specs(seconds) end) or run_specs(seconds)
   dismiss()
   return status
 end

@@ -58,7 +58,7 @@ end
 ---@return number seconds
 function clock.now()
   need_virtual "test.now"
-  return kernel.clock_elapsed()
+  return (kernel.clock_elapsed())
 end
 
 return clock
