@@ -95,6 +95,8 @@ static void job_free(struct file_job *job)
         close(job->fd);
     if (job->stream)
         file_stream_unref(job->stream);
+    if (job->writer)
+        file_writer_unref(job->writer);
     free(job->data);
     free(job->index);
     free(job);
@@ -185,6 +187,10 @@ static int wait_finish(lua_State *L, struct tusk_wait *w)
     state_tidy(st);
     st->held = job;
     fw->job = NULL;
+    if (w->cancelled && job->err == ECANCELED) {
+        state_tidy(st);
+        return tusk_fail_cancelled(L, 0);
+    }
     int n = job->err || job->fault ? file_fail(L, job) : job->verb->push(L, job);
     state_tidy(st);
     return n;
@@ -196,6 +202,8 @@ static void wait_cancel(struct tusk_wait *w)
     struct file_job *job = fw->job;
     atomic_store(&job->abandoned, 1);
     int begun = uv_cancel((uv_req_t *)&job->req) != 0;
+    if (job->verb->writes == FILE_FINISHES)
+        return;
     job->wait = NULL;
     fw->job = NULL;
     fw->sent = begun && job->verb->writes;
@@ -218,12 +226,14 @@ static void job_done(uv_work_t *req, int status)
     struct file_job *job = req->data;
     if (job->stream)
         file_stream_done(job);
+    if (job->writer)
+        file_writer_done(job);
     if (!job->wait) {
         job_free(job);
         return;
     }
-    assert(status == 0); // only wait_cancel takes work out of the queue
-    (void)status;
+    if (status == UV_ECANCELED) // wait_cancel has taken it out of the queue
+        job->err = ECANCELED;
     tusk_wake(&job->wait->base);
 }
 
@@ -324,6 +334,10 @@ static const luaL_Reg verbs[] = {
     {"close", op_close},
     {"write", op_write},
     {"write_atomic", op_write_atomic},
+    {"writer", op_writer},
+    {"writer_put", op_writer_put},
+    {"writer_commit", op_writer_commit},
+    {"writer_discard", op_writer_discard},
     {"read_dir", op_read_dir},
     {"mkdir", op_mkdir},
     {"remove", op_remove},
@@ -352,6 +366,7 @@ int luaopen_tusk_binding_file(lua_State *L)
     lua_pushcfunction(L, op_close);
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
+    file_writer_open_lua(L);
     luaL_setfuncs(L, verbs, 1);
     return 1;
 }

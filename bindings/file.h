@@ -15,13 +15,17 @@
 
 struct file_job;
 
+/* What a cancel after the start means: it is as if not begun; it is not known what has happened; it
+ * waits for the end, which is near. */
+enum file_writes { FILE_READS, FILE_WRITES, FILE_FINISHES };
+
 /* What a verb is: its name in messages, its two halves, and whether it changes anything. */
 struct file_verb {
     const char *doing;                 /* "cannot <doing> \"path\"" */
     void (*run)(struct file_job *job); /* pool thread; sets err or fault on failure */
     int (*push)(lua_State *L,
                 struct file_job *job); /* task; pushes results, returns their number */
-    uint8_t writes;                    /* a cancel after the start leaves the outcome unknown */
+    uint8_t writes;                    /* enum file_writes */
 };
 
 /* Failures that are not an errno. */
@@ -65,6 +69,7 @@ struct file_job {
     size_t count;
     struct statx st;
     struct file_stream *stream;
+    struct file_writer *writer;
     char *path, *to; /* inside this allocation; to: NULL if the verb has one path */
 };
 
@@ -100,6 +105,11 @@ void file_stream_unref(struct file_stream *s);
 /* The job, a read of a stream, has ended. */
 void file_stream_done(struct file_job *job);
 
+/* file_writer.c: the same of a file that is written in pieces. */
+void file_writer_unref(struct file_writer *w);
+void file_writer_done(struct file_job *job);
+void file_writer_open_lua(lua_State *L);
+
 /* Name of the metatable of open files. */
 #define FILE_STREAM "tusk.file.stream"
 
@@ -110,6 +120,10 @@ int op_chunk(lua_State *L);
 int op_close(lua_State *L);
 int op_write(lua_State *L);
 int op_write_atomic(lua_State *L);
+int op_writer(lua_State *L);
+int op_writer_put(lua_State *L);
+int op_writer_commit(lua_State *L);
+int op_writer_discard(lua_State *L);
 int op_read_dir(lua_State *L);
 int op_mkdir(lua_State *L);
 int op_remove(lua_State *L);

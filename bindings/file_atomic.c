@@ -5,6 +5,7 @@
  * synced. All steps go through one descriptor of the folder, so that moving it changes nothing.
  */
 #include "file_put.h"
+#include "file_swap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,17 +18,7 @@
 
 enum { LINKS_MAX = 40, TRIES_MAX = 100, SLICE = 8 * 1024 * 1024, DECORATION = 19 };
 
-struct swap {
-    struct file_job *job;
-    char path[PATH_MAX]; /* the target, links followed */
-    const char *name;    /* its last part */
-    char temp[NAME_MAX + 1];
-    int dir, can_sync;
-    int exists;
-    struct stat old;
-};
-
-static int fail_with(struct swap *s, int err)
+static int fail_with(struct file_swap *s, int err)
 {
     s->job->err = err;
     return 0;
@@ -52,7 +43,7 @@ static int follow_link(char path[PATH_MAX])
 }
 
 /* Finds the file to replace, through links, also dangling ones. */
-static int find_target(struct swap *s)
+static int find_target(struct file_swap *s)
 {
     if (strlen(s->job->path) >= sizeof s->path)
         return fail_with(s, ENAMETOOLONG);
@@ -71,7 +62,7 @@ static int find_target(struct swap *s)
     return fail_with(s, ELOOP);
 }
 
-static int check_target(struct swap *s)
+static int check_target(struct file_swap *s)
 {
     if (!s->exists)
         return 1;
@@ -85,7 +76,7 @@ static int check_target(struct swap *s)
 }
 
 /* A folder that may be entered but not listed cannot be synced; it can be written to. */
-static int open_folder(struct swap *s)
+static int open_folder(struct file_swap *s)
 {
     char *slash = strrchr(s->path, '/');
     s->name = slash ? slash + 1 : s->path;
@@ -101,35 +92,36 @@ static int open_folder(struct swap *s)
     return s->dir >= 0 ? 1 : fail_with(s, errno);
 }
 
-static int temp_mode(const struct swap *s)
+static int temp_mode(const struct file_swap *s)
 {
     if (s->exists)
         return 0600; // until the target's own mode is put on it
-    return s->job->mode < 0 ? 0666 : s->job->mode;
+    return s->mode < 0 ? 0666 : s->mode;
 }
 
-static int open_temp(struct swap *s)
+static int open_temp(struct file_swap *s)
 {
-    int room = NAME_MAX - DECORATION, fd = -1;
-    for (int i = 0; i < TRIES_MAX && fd < 0; i++) {
+    int room = NAME_MAX - DECORATION;
+    for (int i = 0; i < TRIES_MAX && s->fd < 0; i++) {
         unsigned tag = 0;
         if (getrandom(&tag, sizeof tag, 0) != (ssize_t)sizeof tag)
-            return fail_with(s, EIO), -1;
+            return fail_with(s, EIO);
         snprintf(s->temp, sizeof s->temp, ".%.*s.tusk-%08x.tmp", room, s->name, tag);
-        fd = openat(s->dir, s->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                    temp_mode(s));
-        if (fd < 0 && errno != EEXIST)
+        s->fd = openat(s->dir, s->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                       temp_mode(s));
+        if (s->fd < 0 && errno != EEXIST)
             break;
     }
-    if (fd < 0)
-        fail_with(s, errno);
-    return fd;
+    if (s->fd >= 0)
+        return 1;
+    s->temp[0] = 0;
+    return fail_with(s, errno);
 }
 
 /* The new file has the old one's mode and, where that is allowed, its owner. */
-static int keep_mode(struct swap *s, int fd)
+static int keep_mode(struct file_swap *s, int fd)
 {
-    int mode = s->job->mode;
+    int mode = s->mode;
     if (s->exists) {
         int same = s->old.st_uid == geteuid() && s->old.st_gid == getegid();
         same = same || fchown(fd, s->old.st_uid, s->old.st_gid) == 0;
@@ -139,19 +131,20 @@ static int keep_mode(struct swap *s, int fd)
     return mode < 0 || fchmod(fd, (mode_t)mode) == 0;
 }
 
-static int fill(struct swap *s, int fd)
+/* What has been written is on the disk, and whoever may read the target may read it. */
+static int seal(struct file_swap *s)
 {
-    int ok = file_put(s->job, fd, SLICE) == 0 && keep_mode(s, fd) && fsync(fd) == 0;
-    int err = errno;
-    if (close(fd) < 0 && errno != EINTR && ok) {
+    int ok = keep_mode(s, s->fd) && fsync(s->fd) == 0, err = errno;
+    if (close(s->fd) < 0 && errno != EINTR && ok) {
         ok = 0;
         err = errno;
     }
+    s->fd = -1;
     return ok ? 1 : fail_with(s, err);
 }
 
 /* From here on the new content is in place; what a failed sync leaves open is whether it stays. */
-static void sync_folder(struct swap *s)
+static void sync_folder(struct file_swap *s)
 {
     if (!s->can_sync || fsync(s->dir) == 0 || errno == EINVAL || errno == EROFS)
         return;
@@ -159,34 +152,55 @@ static void sync_folder(struct swap *s)
     s->job->done = 1;
 }
 
-static void replace(struct swap *s)
+int file_swap_open(struct file_swap *s, struct file_job *job)
 {
-    int fd = open_temp(s);
-    if (fd < 0)
-        return;
-    if (fill(s, fd) && atomic_load(&s->job->abandoned))
+    s->job = job;
+    s->mode = job->mode;
+    s->dir = s->fd = -1;
+    s->opened = 1;
+    return find_target(s) && check_target(s) && open_folder(s) && open_temp(s);
+}
+
+void file_swap_commit(struct file_swap *s, struct file_job *job)
+{
+    s->job = job;
+    if (seal(s) && atomic_load(&job->abandoned))
         fail_with(s, ECANCELED);
-    if (!s->job->err && renameat(s->dir, s->temp, s->dir, s->name) < 0)
+    if (!job->err && renameat(s->dir, s->temp, s->dir, s->name) < 0)
         fail_with(s, errno);
-    if (s->job->err)
+    if (job->err)
+        return;
+    s->temp[0] = 0;
+    sync_folder(s);
+}
+
+void file_swap_close(struct file_swap *s)
+{
+    if (!s->opened)
+        return;
+    s->opened = 0;
+    if (s->fd >= 0)
+        close(s->fd);
+    if (s->temp[0])
         unlinkat(s->dir, s->temp, 0);
-    else
-        sync_folder(s);
+    if (s->dir >= 0)
+        close(s->dir);
 }
 
 static void atomic_run(struct file_job *job)
 {
-    struct swap *s = calloc(1, sizeof *s);
+    struct file_swap *s = calloc(1, sizeof *s);
     if (!s) {
         job->err = ENOMEM;
         return;
     }
-    s->job = job;
-    s->dir = -1;
-    if (find_target(s) && check_target(s) && open_folder(s))
-        replace(s);
-    if (s->dir >= 0)
-        close(s->dir);
+    if (file_swap_open(s, job)) {
+        if (file_put(job, s->fd, SLICE) == 0)
+            file_swap_commit(s, job);
+        else
+            job->err = errno;
+    }
+    file_swap_close(s);
     free(s);
 }
 

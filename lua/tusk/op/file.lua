@@ -7,6 +7,7 @@ local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local Lines = require "tusk.lines"
 local raw = require "tusk.binding.file"
+local writer = require "tusk.file.writer"
 
 local settle, within = core.settle, core.within
 
@@ -110,6 +111,16 @@ function file.write_atomic(path, data, opts)
   check.string("data", data)
   opts = check.options(opts, options.write_atomic)
   return within(opts, write_atomic, path, data, mode_check(opts.mode))
+end
+
+--- Replaces a file in the same way by what comes in pieces: :write(data) for each, then :commit(); :close() gives up.
+---@param path string
+---@param opts { timeout: string|number, mode: string|integer }|nil timeout: of opening
+---@return tusk.file.Writer
+function file.writer(path, opts)
+  path_check("path", path)
+  opts = check.options(opts, options.write_atomic)
+  return within(opts, writer.new, path, mode_check(opts.mode))
 end
 
 --- The value in a JSON file.

@@ -2,6 +2,7 @@
 local check = require "tusk.check"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
+local operators = require "tusk.operators"
 local run = require "tusk.stream.run"
 local stream = require "tusk.stream.stream"
 
@@ -94,12 +95,49 @@ local function to_channel(open, ch, stays_open)
   errors.rethrow(v)
 end
 
---- Sends all items to a channel and closes it, with the error if there is one; or writes them to a file, which is
---- replaced once all are written.
----@param target tusk.Channel|string a path: items are strings, or lists of strings
----@param opts { close: boolean }|{ ending: string, mode: string|integer }|nil ending: written after each string
+-- What is written of an item: itself, or its parts.
+local function write(w, v, ending, number)
+  if type(v) == "string" then
+    w:write(v)
+    if ending then w:write(ending) end
+  elseif type(v) == "table" then
+    for i = 1, #v do write(w, v[i], ending, number) end
+  else
+    check.fail(("to: item %d is a %s; a file takes strings, and lists of strings"):format(number, type(v)))
+  end
+end
+
+local function write_all(next, held, ending)
+  local n, w = 0, held.writer
+  for v in next do
+    n = n + 1
+    write(w, v, ending, n)
+  end
+  w:commit()
+  return n, w.bytes
+end
+
+local function to_file(open, path, ending, mode)
+  local held = {}
+  return run.drive(function(r)
+    held.writer = operators.get("file").writer(path, { mode = mode })
+    r:defer(function() held.writer:close() end)
+    return open(r)
+  end, write_all, held, ending)
+end
+
+--- Sends all items to a channel and closes it, with the error if there is one. Or writes them to a file, which they
+--- replace once all are there: strings, and lists of strings.
+---@param target tusk.Channel|string
+---@param opts { close: boolean }|{ ending: string, mode: string|integer }|nil ending: what follows each string
 ---@return integer how many items
+---@return integer|nil bytes written
 function Stream:to(target, opts)
+  if type(target) == "string" then
+    opts = check.options(opts, { "ending", "mode" })
+    check.opt_string("ending", opts.ending)
+    return to_file(claim(self, "to").open, target, opts.ending, opts.mode)
+  end
   if not kernel.is_channel(target) then
     check.fail("target: a channel or a path expected, got " .. type(target), { argument = "target" })
   end
