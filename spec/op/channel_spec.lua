@@ -377,6 +377,30 @@ describe("a task that waits at a channel", function()
     assert.same({ "1x", "3y" }, got)
   end)
 
+  it("inside one's own coroutine, when cancelled leaves the line", function()
+    local ch, ended = @channel(), 0
+    @scope(function(s)
+      local function inside(fn)
+        return s:spawn(function()
+          local each = coroutine.wrap(function()
+            local inner = coroutine.wrap(function() fn() end)
+            inner()
+          end)
+          local e = fails(each)
+          assert(e.kind == "cancelled")
+          ended = ended + 1
+        end)
+      end
+      inside(function() ch:recv() end):cancel()
+      inside(function() @select { ch = ch, other = @channel(), timeout = "1h" } end):cancel()
+      assert.is_false(ch:try_send("x"))
+      @yield()
+      inside(function() ch:send("y") end):cancel()
+      assert.same({ n = 2, nil, "empty" }, values(ch:try_recv()))
+    end)
+    assert.equal(3, ended)
+  end)
+
   it("gets the value that came before the cancellation", function()
     local ch, got, after = @channel(), nil, nil
     @scope(function(s)
