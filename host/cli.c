@@ -170,10 +170,10 @@ static int take_rest(struct cli_call *call, char **argv)
     return 0;
 }
 
-static int flag_without_command(const char *word)
+static int flag_without_command(char *word)
 {
     const struct cli_command *run = find_command("run");
-    const char *name = word + strspn(word, "-");
+    char *name = word + strspn(word, "-");
     size_t n = strcspn(name, "=");
     for (const struct cli_flag *f = run->flags; f->name; f++) {
         if (strlen(f->name) == n && !strncmp(f->name, name, n)) {

@@ -103,7 +103,10 @@ static void push_call(lua_State *L, const struct cli_call *call)
         lua_newtable(L);
         lua_pushstring(L, call->flags[i].name);
         lua_setfield(L, -2, "name");
-        lua_pushstring(L, call->flags[i].value);
+        if (call->flags[i].value)
+            lua_pushstring(L, call->flags[i].value);
+        else
+            lua_pushboolean(L, 1);
         lua_setfield(L, -2, "value");
         lua_rawseti(L, -2, i + 1);
     }

@@ -73,12 +73,13 @@ local function show_config(app)
   end
 end
 
--- The script directory that a file belongs to, or nil: the nearest one above it with plugins.
+-- The script directory that a file belongs to, or nil: the nearest one above it.
 local function app_above(path)
+  local app = require "tusk.cli.app"
   local dir = path
   repeat
     local above = dir:match("^(.+)/[^/]*$") or dir:sub(1, 1) ~= "/" and "." or nil
-    if above and loader.is_directory(above .. "/plugins") then return above end
+    if above and app.is_here(above) then return above end
     dir = above
   until not above or above == "."
 end

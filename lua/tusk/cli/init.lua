@@ -17,7 +17,8 @@ local function flags()
   local out = { set = {} }
   for _, f in ipairs(program.flags) do
     if f.name == "set" then table.insert(out.set, f.value)
-    else out[f.name] = f.value ~= "" and f.value or true end
+    elseif f.value == "" then errors.raise("usage", ("--%s needs a value"):format(f.name))
+    else out[f.name] = f.value end
   end
   return out
 end
@@ -27,7 +28,7 @@ function cli.main()
   render.color = program.terminal
   require("tusk.log_style").pretty = program.terminal
   local command = require("tusk.cli." .. COMMANDS[program.command])
-  local ok, status = xpcall(command.main, errors.at_base, program, flags())
+  local ok, status = xpcall(function() return command.main(program, flags()) end, errors.at_base)
   if not ok then
     cli.complain(status)
     status = errors.is(status, "config") and 3 or errors.is(status, "usage") and 2 or 1
