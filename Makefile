@@ -45,7 +45,7 @@ binding_src = $(wildcard bindings/$(1).c bindings/$(1).cc bindings/$(1)_*.c bind
 binding_obj = $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(call binding_src,$(1)))))
 binding_says = $(shell sed -n 's,^/\* $(1): \(.*\) \*/.*,\1,p' $(2))
 
-.PHONY: help all built run test check asan stress install install-files clean deps deps-test FORCE
+.PHONY: help all built run test check asan tsan stress install install-files clean deps deps-test FORCE
 .PHONY: check-format check-headers check-c check-lua check-layers
 
 help: ## this list
@@ -119,6 +119,15 @@ asan: ## the specs under AddressSanitizer, UBSan and LeakSanitizer, in build-asa
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	$(MAKE) --no-print-directory BUILD=build-asan OPT=-O1 \
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer" test
+
+# What runs on threads. LuaJIT itself is not instrumented, and its JIT's code cannot be.
+TSAN_SPECS := spec/op/worker_spec.lua spec/bindings/sqlite_thread_spec.lua spec/bindings/sqlite_spec.lua \
+  spec/host/wait_spec.lua
+
+tsan: ## the specs of threads under ThreadSanitizer, in build-tsan/
+	@TSAN_OPTIONS=halt_on_error=1:exitcode=99 \
+	$(MAKE) --no-print-directory BUILD=build-tsan OPT=-O1 SANITIZE="-fsanitize=thread" \
+	  SPECS="$(TSAN_SPECS)" test
 
 # Each file in a run of its own: what a spec of many tasks leaves behind would be walked at every turn after it.
 stress: ## the specs with a full garbage collection at every turn of the loop
