@@ -1,4 +1,5 @@
 -- @stream: what fails, what is cancelled, what is left; and that sources are closed, once.
+local test = require "tusk.test"
 
 -- 1, 2, … n, then what `after` does; counts how often it was closed.
 local function source(n, after)
@@ -119,6 +120,19 @@ for name, stage in pairs(stages) do
       assert.equal(before, alive())
     end)
 
+    it("may be cancelled at every checkpoint", function()
+      test.sweep(function(src)
+        local function slow(x)
+          @yield()
+          return x
+        end
+        stage(@stream(src), slow):each(function() @yield() end)
+      end, {
+        setup = function() return source(3, function() @yield() end) end,
+        check = function(src) assert.is_true(src.closed == 1 or src.closed == 0 and src.given == 0) end,
+      })
+    end)
+
     it("left by break is closed at the end of its task", function()
       local before, src = alive(), source(1000)
       @async(function()
@@ -153,10 +167,46 @@ for name, stage in pairs(stages) do
       assert.is_nil(s())
       assert.equal(before, alive())
     end)
+
+    it("closed before it was used has closed its source", function()
+      local src = source(5)
+      stage(@stream(src), same):close()
+      assert.same({ 1, 0 }, { src.closed, src.given })
+    end)
+
+    it("that has failed goes on failing when it is pulled from", function()
+      local s = stage(@stream(source(5)), boom)
+      local _, e = pcall(function() for _ in s do same() end end)
+      for _ = 1, 2 do
+        local ok, again = pcall(s)
+        assert.is_false(ok)
+        assert.is_true(rawequal(e, again))
+      end
+    end)
   end)
 end
 
 describe("a stream", function()
+  it("refuses a second task while one waits, and serves the first", function()
+    for _, width in ipairs { 1, 2 } do
+      local ch = @channel()
+      local s = @stream(ch):map(same, { concurrency = width })
+      local task = @async(s)
+      local e = fails(s)
+      assert.equal("argument", e.kind)
+      assert.truthy(e.message:find("another task", 1, true))
+      ch:send("x")
+      assert.equal("x", task:await())
+      s:close()
+    end
+  end)
+
+  it("whose pull was cancelled has ended, and says so", function()
+    local s = @stream(@every("1h")):buffer(1)
+    assert.equal("timeout", fails(@timeout, "1ms", s).kind)
+    assert.equal("closed", fails(s).kind)
+  end)
+
   it("raises the very error object", function()
     local mine = {}
     for _, width in ipairs { 1, 4 } do

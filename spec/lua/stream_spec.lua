@@ -127,6 +127,22 @@ describe("a stream's stage", function()
     end)
   end
 
+  local yes = function() return true end
+  local carrying = {
+    ["map with concurrency"] = function(x) return x:map(function(v) return v end, { concurrency = 2 }) end,
+    filter = function(x) return x:filter(yes) end,
+    partition = function(x) return x:partition(yes):map(function(v) return v end):partition(yes):filter(yes) end,
+    buffer = function(x) return x:buffer(1):merge({}):take_until(@channel()):take_while(yes):skip(0) end,
+    chunks = function(x) return x:chunks(1, { within = "1s" }):flat_map(function(c) return c end) end,
+    tee = function(x) local a, b = x:tee() b:close() return a end,
+    on_error = function(x) return x:map(function(v) return v end, { concurrency = 2 }):on_error("skip"):progress(yes) end,
+  }
+  for name, stage in pairs(carrying) do
+    it("carries false through " .. name, function()
+      assert.same({ false, false }, stage(@stream({ false, false })):collect())
+    end)
+  end
+
   it("take pulls no more than it passes on", function()
     local next_number, asked = counting()
     assert.same({ 1, 2 }, @stream(next_number):take(2):collect())
@@ -377,6 +393,13 @@ describe("a stream used wrongly says so", function()
   it("at the caller's line", function()
     local _, e = @try(function() return @stream({ 1 }):take(-1) end)
     assert.equal(debug.getinfo(1, "l").currentline - 1, e.site.line)
+  end)
+
+  it("at the stage's line, when what it was given misbehaves in a task", function()
+    local _, e = @try(function()
+      return @stream({ 1 }):map(function() end, { concurrency = 2 }):count()
+    end)
+    assert.equal(debug.getinfo(1, "l").currentline - 2, e.site.line)
   end)
 
   it("when it is used twice", function()

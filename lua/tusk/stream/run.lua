@@ -1,4 +1,5 @@
 -- run.lua: one run of a stream: the scope its tasks live in, and what it has to close at the end.
+local check = require "tusk.check"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
 local scope = require "tusk.scope"
@@ -65,7 +66,41 @@ function run.drive(open, body, ...)
   return unpack(values, 1, values.n)
 end
 
+--- Closes the sources of a stream that was never run.
+function run.discard(open)
+  local r = run.new()
+  open(r)
+  r:close()
+end
+
 -- ---- pulled from outside, one at a time, by a loop that may be left ----
+
+local function refuse(state)
+  if state.busy then check.fail("another task is pulling from the stream") end
+  if errors.is(state.err, "cancelled") then
+    errors.raise("closed", "the stream ended when it was cancelled")
+  end
+  error(state.err, 0)
+end
+
+-- pull(…) for one task at a time; once it has failed it goes on failing, so that nobody takes that for the end.
+local function guarded(pull, close)
+  local state = {}
+  return function()
+    if state.over then return nil end
+    if state.busy or state.err ~= nil then refuse(state) end
+    state.busy = true
+    local ok, v = xpcall(pull, note)
+    state.busy = false
+    if ok and v ~= nil then return v end
+    if ok then state.over = true else state.err = v end
+    close()
+    if not ok then rethrow(v) end
+  end, function()
+    state.over = true
+    close()
+  end
+end
 
 -- Without tasks: in the coroutine of whoever pulls. What is collected gives itself back.
 local function plain(open)
@@ -75,17 +110,7 @@ local function plain(open)
     r:close()
     rethrow(next)
   end
-  local function close()
-    next = nil
-    r:close()
-  end
-  return function()
-    if not next then return nil end
-    local fine, v = xpcall(next, note)
-    if fine and v ~= nil then return v end
-    close()
-    if not fine then rethrow(v) end
-  end, close
+  return guarded(next, function() r:close() end)
 end
 
 -- Owns the tasks and what is to be closed, until it is cancelled.
@@ -107,23 +132,15 @@ local function generator(open, box)
 end
 
 local function owned(open)
-  local box, done = {}, false
+  local box = {}
   local resume = shim.wrap(generator)
-  local function close()
-    done = true
+  return guarded(function() return resume(open, box) end, function()
     local task = box.owner
     if not task then return end
     task:cancel()
     local ok, e = pcall(task.await, task)
     if not ok and not errors.is(e, "task_cancelled") then error(e, 0) end
-  end
-  return function()
-    if done then return nil end
-    local fine, v = xpcall(resume, note, open, box)
-    if fine and v ~= nil then return v end
-    done = true
-    if not fine then rethrow(v) end
-  end, close
+  end)
 end
 
 --- A pull function for a stream, and one that ends it early.

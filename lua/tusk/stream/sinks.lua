@@ -120,9 +120,10 @@ end
 local function to_file(open, path, ending, mode)
   local held = {}
   return run.drive(function(r)
+    local next = open(r)
     held.writer = operators.get("file").writer(path, { mode = mode })
     r:defer(function() held.writer:close() end)
-    return open(r)
+    return next
   end, write_all, held, ending)
 end
 

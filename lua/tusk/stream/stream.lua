@@ -44,8 +44,10 @@ end
 
 --- Raises: a nil where an item should be. It is no end: only a source's own end is one.
 ---@param what string "map: what fn returned"
-function stream.absent(what)
-  check.fail(what .. " is nil, which no stream can carry; leave items out by :filter, or use false or tusk.null")
+---@param site table|nil where the function was given
+function stream.absent(what, site)
+  check.fail(what .. " is nil, which no stream can carry; leave items out by :filter, or use false or tusk.null",
+    { site = site })
 end
 
 --- How many: a whole number from least on.
@@ -66,9 +68,12 @@ function Stream:__call()
   return next()
 end
 
---- Ends an iteration early: its tasks are cancelled, its sources closed. Again: no effect.
+--- Ends an iteration early, or before it has begun: its tasks are cancelled, its sources closed. Again: no effect.
 function Stream:close()
-  if not self.used then stream.claim(self, "close") end
+  if not self.used then
+    stream.claim(self, "close")
+    run.discard(self.open)
+  end
   local finish = self.finish
   self.next, self.finish = function() end, nil
   if finish then finish() end

@@ -4,6 +4,7 @@ local check = require "tusk.check"
 local items = require "tusk.stream.items"
 local kernel = require "tusk.kernel"
 local select_ = require "tusk.select"
+local sites = require "tusk.sites"
 local source = require "tusk.stream.source"
 local stages = require "tusk.stream.stages"
 local stream = require "tusk.stream.stream"
@@ -24,7 +25,7 @@ function Stream:map(fn, opts)
   check.opt_boolean("ordered", opts.ordered)
   local width = amount("concurrency", opts.concurrency or 1, 1)
   if width == 1 then return stages.map(self, fn) end
-  local how = { fn = fn, name = "map", width = width, ordered = opts.ordered ~= false }
+  local how = { fn = fn, name = "map", site = sites.here(), width = width, ordered = opts.ordered ~= false }
   return derive(self, "map", function(next, r) return workers.open(next, r, how) end, true)
 end
 
@@ -45,7 +46,8 @@ function Stream:partition(key, opts)
 end
 
 local function partitioned(self, name, fn)
-  local how = { fn = check.callable("fn", fn), name = name, width = self.width, ordered = false, key = self.key }
+  check.callable("fn", fn)
+  local how = { fn = fn, name = name, site = sites.here(), width = self.width, ordered = false, key = self.key }
   return derive(self.stream, name, function(next, r) return workers.open(next, r, how) end, true)
 end
 
@@ -60,7 +62,10 @@ local LEFT_OUT = {}
 ---@return tusk.Stream
 function Partition:filter(fn)
   check.callable("fn", fn)
-  local tried = partitioned(self, "filter", function(v) return fn(v) and v or LEFT_OUT end)
+  local tried = partitioned(self, "filter", function(v)
+    if fn(v) then return v end
+    return LEFT_OUT
+  end)
   return tried:filter(function(v) return v ~= LEFT_OUT end)
 end
 
@@ -141,7 +146,7 @@ local function received(ch, deadline)
   local v, why = ch:try_recv()
   if v ~= nil or why ~= "empty" then return v end
   local which, item = select_.run { { ch, "item" }, timeout = math.max(0, deadline - clock()) }
-  return which == "item" and item or nil
+  if which == "item" then return item end
 end
 
 local function chunks_within(self, n, seconds)

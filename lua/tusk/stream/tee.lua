@@ -40,13 +40,14 @@ local function feeder(shared)
   return kernel.spawn_root(function() feed(shared.open, shared.channels) end)
 end
 
+-- Whether nobody is left by that.
 local function leave(shared, i)
-  shared.channels[i]:close()
-  if shared.left[i] then return end
+  if shared.left[i] then return false end
   shared.left[i] = true
-  if not (shared.left[1] and shared.left[2] and shared.task) then return end
-  shared.task:cancel()
-  return shared.task
+  shared.channels[i]:close()
+  if not (shared.left[1] and shared.left[2]) then return false end
+  if shared.task then shared.task:cancel() end
+  return true
 end
 
 -- One that is collected before it was used is left too: the other need not wait for it.
@@ -63,8 +64,8 @@ local function branch(shared, i)
   return stream.new(function(r)
     shared.opened[i], unused = unused ~= nil, nil
     r:defer(function()
-      local task = leave(shared, i)
-      if task then pcall(task.await, task) end
+      local both, task = leave(shared, i), shared.task
+      if both and task then pcall(task.await, task) elseif both then run.discard(shared.open) end
     end)
     local ch = shared.channels[i]
     return function()

@@ -30,7 +30,7 @@ end
 local function queued(w, v)
   if failed(v) then return false end
   local key = w.key(v)
-  if key == nil then stream.absent("partition: the key") end
+  if key == nil then stream.absent("partition: the key", w.site) end
   local line = w.busy[key]
   if line then
     line.last = line.last + 1
@@ -98,7 +98,7 @@ end
 local function call(w, v)
   if failed(v) then return v end
   local result = try(w.run, w.catching, w.fn, v)
-  if result == nil then stream.absent(w.name .. ": what fn returned") end
+  if result == nil then stream.absent(w.name .. ": what fn returned", w.site) end
   return result
 end
 
@@ -155,10 +155,10 @@ end
 --- The stage's pull function.
 ---@param next function
 ---@param r tusk.stream.Run
----@param opts { fn: function, name: string, width: integer, ordered: boolean, key: function|nil }
+---@param opts { fn: function, name: string, site: table, width: integer, ordered: boolean, key: function|nil }
 function workers.open(next, r, opts)
   local w = setmetatable({
-    next = next, run = r, fn = opts.fn, name = opts.name, width = opts.width, ordered = opts.ordered,
+    next = next, run = r, fn = opts.fn, name = opts.name, site = opts.site, width = opts.width, ordered = opts.ordered,
     key = opts.key, busy = opts.key and {} or nil, catching = r.catching,
     window = opts.width * 2, head = 0, tail = 0, filled = 0, slots = {},
     count = 0, waiting = 0, pulling = false, over = false,
