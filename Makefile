@@ -125,7 +125,7 @@ TSAN_SPECS := spec/op/worker_spec.lua spec/bindings/sqlite_thread_spec.lua spec/
   spec/host/wait_spec.lua
 
 tsan: ## the specs of threads under ThreadSanitizer, in build-tsan/
-	@TSAN_OPTIONS=halt_on_error=1:exitcode=99 \
+	@TSAN_OPTIONS=halt_on_error=1:exitcode=99:suppressions=$(CURDIR)/.tsan \
 	$(MAKE) --no-print-directory BUILD=build-tsan OPT=-O1 SANITIZE="-fsanitize=thread" \
 	  SPECS="$(TSAN_SPECS)" test
 
