@@ -62,6 +62,21 @@ local function received(v)
   return kind .. " " .. shown(v)
 end
 
+--- Raises: the object has neither a method nor a field of that name.
+---@param what string "a scope"
+---@param key any
+---@param methods table
+---@param fields string[] its other fields
+function check.no_field(what, key, methods, fields)
+  local names = {}
+  for name in pairs(methods) do names[#names + 1] = tostring(name) end
+  for _, name in ipairs(fields) do names[#names + 1] = name end
+  table.sort(names)
+  local hint, near = check.hint(tostring(key), names)
+  check.fail(("%s has no %q%s"):format(what, tostring(key), hint),
+    { suggestion = near, help = { "it has: " .. table.concat(names, ", ") } })
+end
+
 local function expect(name, v, want, help)
   check.fail(("%s: %s expected, got %s"):format(name, want, received(v)), { argument = name, help = help })
 end

@@ -38,6 +38,7 @@ local function strict(name, namespace)
   local mt = getmetatable(namespace)
   if mt and mt.__index then return namespace end
   mt = mt or {}
+  mt.functions = namespace
   mt.__index = function(_, key)
     local keys = keys_of(namespace)
     local hint, near = check.hint(tostring(key), keys)
@@ -78,6 +79,14 @@ function operators.get(name)
 end
 
 --- Can `@name` be used now?
+--- The names of the functions of one of the host's own operators; nil if they are not known beforehand.
+---@return string[]|nil
+function operators.functions(name)
+  local value = core[name] and operators.get(name)
+  local mt = type(value) == "table" and getmetatable(value)
+  return mt and mt.functions and keys_of(mt.functions) or nil
+end
+
 function operators.exists(name)
   return core[name] == true or loaded[name] ~= nil
 end

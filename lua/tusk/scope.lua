@@ -101,7 +101,8 @@ function meta.__index(s, key)
   if method then return method end
   local x = extra[s]
   if key == "errors" then return x and x.errors or failed_with(kernel.scope_errors(s)) end
-  return x and x[key]
+  if key == "name" then return x and x.name end
+  check.no_field("a scope", key, Scope, { "errors", "name" })
 end
 
 -- For one that a user's coroutine opens: that may be dropped and never run to its end.

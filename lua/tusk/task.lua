@@ -1,6 +1,7 @@
 -- task.lua: task handles: spawn, async, await, and how a task's end is decided.
 local kernel = require "tusk.kernel"
 local dots = require "tusk.dots"
+local check = require "tusk.check"
 local errors = require "tusk.errors"
 local named = require "tusk.named"
 local wait = require "tusk.wait"
@@ -36,6 +37,7 @@ function meta.__index(self, key)
   if key == "state" then return (kernel.state(self)) end
   if key == "id" then return (kernel.info(self)) end
   if key == "name" then return errors.names[self] end
+  check.no_field("a task", key, Task, { "id", "name", "state" })
 end
 function meta.__tostring(self)
   local name = errors.names[self]

@@ -149,3 +149,22 @@ describe("a type", function()
     assert.equal(callable, check.callable("fn", callable))
   end)
 end)
+
+describe("a misspelt method", function()
+  local function message(fn)
+    local ok, err = pcall(fn)
+    assert.is_false(ok)
+    return err.kind .. ": " .. err.message
+  end
+
+  it("of a scope is told with the nearest one", function()
+    local text = message(function() @scope(function(s) s:spwan(print) end) end)
+    assert.equal('argument: a scope has no "spwan" (did you mean "spawn"?)', text)
+  end)
+
+  it("of a task is told with the nearest one", function()
+    local task = @async(function() return 1 end)
+    assert.equal('argument: a task has no "awiat" (did you mean "await"?)', message(function() task:awiat() end))
+    assert.equal(1, task:await())
+  end)
+end)

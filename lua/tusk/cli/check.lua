@@ -28,16 +28,40 @@ local function syntax(path, text)
   if not fn then return errors.of_compiler(message) end
 end
 
--- Operators that nobody provides, each with its place.
+local function lines_of(text)
+  local lines = {}
+  for line in (text .. "\n"):gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
+  return lines
+end
+
+local function finding(message, near, site)
+  return { kind = "operator", message = message, suggestion = near, site = site }
+end
+
+-- What is wrong with one `@name.member`, or nil.
+local function unknown_name(name, member, known, names, site)
+  if not known[name] then
+    local hint, near = suggestions.hint(name, names)
+    return finding(("there is no operator @%s%s"):format(name, hint), near, site)
+  end
+  local functions = member and operators.functions(name)
+  for _, own in ipairs(functions or {}) do
+    if own == member then return nil end
+  end
+  if not functions then return nil end
+  local hint, near = suggestions.hint(member, functions)
+  return finding(("@%s has no function %q%s"):format(name, member, hint), near, site)
+end
+
+-- Operators and functions that nobody provides, each with its place.
 local function unknown(path, text, known, names, found)
   local _, sites = kernel.expand(text)
-  for i = 1, type(sites) == "table" and #sites or 0, 4 do
-    local name = sites[i]
-    if not known[name] then
-      local hint, near = suggestions.hint(name, names)
-      found[#found + 1] = { kind = "operator", message = ("there is no operator @%s%s"):format(name, hint),
-        suggestion = near, site = { file = path, line = sites[i + 1], column = sites[i + 2], span = sites[i + 3] } }
-    end
+  if type(sites) ~= "table" then return end
+  local lines = lines_of(text)
+  for i = 1, #sites, 4 do
+    local site = { file = path, line = sites[i + 1], column = sites[i + 2], span = sites[i + 3] }
+    local written = (lines[site.line] or ""):sub(site.column, site.column + site.span - 1)
+    found[#found + 1] = unknown_name(sites[i], written:match("^@[%w_]+%.([%a_][%w_]*)"), known, names, site)
   end
 end
 
