@@ -1,0 +1,436 @@
+-- Every operator and combinator, cancelled at every point: nothing is left behind, and what was promised holds.
+local database = require "spec.support.database"
+local operators = require "tusk.operators"
+local raw_server = require "spec.support.raw_server"
+local temp = require "spec.support.temp"
+local test = require "tusk.test"
+
+local covered = {} -- operator → true
+
+-- In the order that tasks have, and in others. A body that never comes to a checkpoint proves nothing.
+local function sweep(body, opts)
+  assert.is_true(test.sweep(body, opts) > 0)
+  for seed = 1, math.min(tonumber(os.getenv "N") or 2, 20) do test.seed(seed, test.sweep, body, opts) end
+end
+
+-- One `it`: names are the operators that the body is about.
+local function case(names, what, body, opts)
+  for name in names:gmatch("%a[%w_]*") do covered[name] = true end
+  it(("@%s: %s"):format(names:gsub(" ", ", @"), what), function()
+    sweep(body, opts)
+  end)
+end
+
+local function nap()
+  @sleep(0)
+  return 1
+end
+
+-- What is opened and closed, in one run.
+local function balance()
+  return { opened = 0, closed = 0 }
+end
+
+local function is_balanced(b)
+  assert.equal(b.opened, b.closed)
+end
+
+describe("cancelled at every point, tasks and scopes keep their promises:", function()
+  case("sleep yield", "one after the other", function()
+    @sleep "1ms"
+    @yield()
+    @sleep(0)
+  end)
+
+  case("scope spawn", "finalizers run, once each", function(b)
+    @scope(function(s)
+      b.opened = b.opened + 1
+      s:defer(function()
+        @sleep(0)
+        b.closed = b.closed + 1
+      end)
+      s:spawn(nap)
+      @spawn(nap)
+      nap()
+    end)
+  end, { setup = balance, check = is_balanced })
+
+  case("scope", "nested ones end inside out", function(list)
+    @scope(function(outer)
+      outer:defer(function() list[#list + 1] = "outer" end)
+      @scope(function(inner)
+        inner:defer(function() list[#list + 1] = "inner" end)
+        inner:spawn(nap)
+      end)
+      nap()
+    end)
+  end, {
+    setup = function() return {} end,
+    check = function(list) assert.is_true(#list == 0 or list[#list] == "outer") end,
+  })
+
+  case("async", "who awaits, and who is awaited", function()
+    local a, b = @async(nap), @async(nap)
+    assert.equal(2, a:await() + b:await())
+  end)
+
+  case("timeout", "a deadline that is not reached, and one that is", function()
+    @timeout("1h", nap)
+    local _, e = @try(@timeout, "1ms", @(@sleep "1h"))
+    assert.equal("timeout", e.kind)
+  end)
+
+  case("try", "catches no cancellation", function(seen)
+    local _, e = @try(nap)
+    seen.error = e
+  end, {
+    setup = function() return {} end,
+    check = function(seen) assert.is_nil(seen.error) end,
+  })
+
+  case("shield", "is seen to its end", function(b)
+    @shield(function()
+      b.opened = b.opened + 1
+      nap()
+      nap()
+      b.closed = b.closed + 1
+    end)
+    nap()
+  end, { setup = balance, check = is_balanced })
+
+  case("all all_settled", "and their branches", function()
+    local a, b = @all(nap, @(nap() + 1))
+    assert.same({ 1, 2 }, { a, b })
+    local list = @all_settled(nap, @(error "x"))
+    assert.is_true(list[1].ok)
+    assert.is_false(list[2].ok)
+  end)
+
+  case("any race", "losers are ended", function()
+    assert.equal(1, @any(@(error "x"), nap))
+    assert.equal(1, @race(nap, @(@sleep "1h")))
+  end)
+
+  case("map batch", "in order, so many at a time", function()
+    local function double(x)
+      nap()
+      return 2 * x
+    end
+    local out = @map({ 1, 2, 3 }, double, { concurrency = 2 })
+    assert.same({ 2, 4, 6 }, { out[1], out[2], out[3] })
+    assert.equal(2, @batch({ 1, 2, 3 }, 2, nap).n)
+  end)
+
+  case("service", "one that ends", function()
+    @scope(function() @service("short", nap) end)
+  end)
+
+  case("worker", "one that computes, and one in a queue", function()
+    local a, b = @all(@(@worker.call("spec.support.heavy", "sum", 100)), @(@worker.call("spec.support.heavy", "echo", 7)))
+    assert.same({ 5050, 7 }, { a, b })
+  end)
+
+  case("every select watch", "ticks, values, and the first of them", function()
+    @every("1ms"):wait()
+    local watch = @watch(1)
+    @scope(function(s)
+      s:spawn(function()
+        nap()
+        watch:set(2)
+      end)
+      assert.equal("watch", (@select { watch = watch, timeout = "1h" }))
+    end)
+    assert.equal("timeout", (@select { ch = @channel(), timeout = "1ms" }))
+  end)
+
+  case("yield", "a generator that waits, inside a coroutine of the user's", function(b)
+    local function numbers()
+      return coroutine.wrap(function()
+        for i = 1, 3 do
+          nap()
+          coroutine.yield(i)
+        end
+      end)
+    end
+    for i in numbers() do
+      b.opened = b.opened + i
+      b.closed = b.closed + i
+    end
+  end, { setup = balance, check = is_balanced })
+end)
+
+describe("cancelled at every point, what tasks share keeps its promises:", function()
+  -- What send has returned for has been received, or lies in the channel.
+  local function transfer(capacity)
+    return function(t)
+      t.channel = @channel(capacity)
+      @scope(function(s)
+        for _ = 1, 2 do
+          s:spawn(function()
+            for _ = 1, 3 do
+              t.channel:send(1)
+              t.sent = t.sent + 1
+            end
+          end)
+        end
+        s:spawn(function()
+          for _ = 1, 6 do
+            t.channel:recv()
+            t.received = t.received + 1
+          end
+        end)
+      end)
+    end
+  end
+
+  local function none_lost(t)
+    if not t.channel then return end
+    t.channel:close()
+    for _ in t.channel do t.received = t.received + 1 end
+    assert.equal(t.sent, t.received)
+  end
+
+  local opts = { setup = function() return { sent = 0, received = 0 } end, check = none_lost }
+  case("channel", "no value is lost from hand to hand", transfer(nil), opts)
+  case("channel", "no value is lost through a buffer", transfer(2), opts)
+
+  case("semaphore", "every permit comes back", function(sem)
+    @scope(function(s)
+      for _ = 1, 3 do s:spawn(function() sem:with(nap) end) end
+    end)
+  end, {
+    setup = function() return @semaphore(2) end,
+    check = function(sem)
+      @timeout("10s", function() sem:with(function() sem:with(function() end) end) end)
+    end,
+  })
+
+  case("pool", "what is taken comes back, or is closed", function(p)
+    @scope(function(s)
+      for _ = 1, 3 do s:spawn(function() p.pool:with(nap) end) end
+    end)
+  end, {
+    setup = function()
+      local p = { opened = 0, closed = 0 }
+      p.pool = @pool {
+        max = 2,
+        open = function()
+          nap()
+          p.opened = p.opened + 1
+          return {}
+        end,
+        close = function() p.closed = p.closed + 1 end,
+      }
+      return p
+    end,
+    check = function(p)
+      assert.equal(0, p.pool:stats().in_use)
+      p.pool:close()
+      assert.equal(p.opened, p.closed)
+    end,
+  })
+
+  local keys = 0
+  case("cache", "a value is made for all who ask, whoever of them goes", function(key)
+    local function make()
+      nap()
+      return "made"
+    end
+    local a, b = @all(@(@cache.remember(key, "1h", make)), @(@cache.remember(key, "1h", make)))
+    assert.same({ "made", "made" }, { a, b })
+    nap()
+    @cache.forget(key)
+  end, {
+    setup = function()
+      keys = keys + 1
+      return "sweep:" .. keys
+    end,
+    check = function(key) assert.equal("made", @cache.remember(key, "1h", @("made"))) end,
+  })
+
+  case("stream", "stages are ended", function(b)
+    local out = @stream(function()
+      nap()
+      b.n = (b.n or 0) + 1
+      return b.n <= 6 and b.n or nil
+    end):map(function(x)
+      nap()
+      return 2 * x
+    end, { concurrency = 2 }):filter(function(x) return x > 2 end):chunks(2):collect()
+    assert.same({ { 4, 6 }, { 8, 10 }, { 12 } }, out)
+  end, { setup = function() return {} end })
+end)
+
+describe("cancelled at every point, files keep their promises:", function()
+  local folder, count = nil, 0
+
+  -- A path of its own for each run: what was cancelled in flight may still write to the last one.
+  local function fresh()
+    count = count + 1
+    return folder .. "/" .. count
+  end
+
+  local function with_old()
+    local path = fresh()
+    @file.write(path, "old")
+    return path
+  end
+
+  before_each(function() folder = temp.new() end)
+  after_each(function() temp.remove(folder) end)
+
+  case("file", "write, append, read", function(path)
+    @file.write(path, "a")
+    @file.append(path, "b")
+    assert.equal("ab", @file.read(path))
+  end, { setup = fresh })
+
+  case("file", "write_atomic leaves the old or the new, and nothing beside it", function(path)
+    @file.write_atomic(path, ("new"):rep(100000))
+  end, {
+    setup = with_old,
+    check = function(path)
+      local text = @file.read(path)
+      assert.is_true(text == "old" or text == ("new"):rep(100000))
+    end,
+  })
+
+  case("file", "lines, left in the middle too", function(path)
+    local n = 0
+    for _ in @file.lines(path) do n = n + 1 end
+    assert.equal(3, n)
+    assert.equal("a", @file.lines(path)()) -- and no more of them
+  end, {
+    setup = function()
+      local path = fresh()
+      @file.write(path, "a\nb\nc\n")
+      return path
+    end,
+  })
+
+  case("file", "folders, names and what is known of them", function(path)
+    @file.mkdir(path .. "/b", { parents = true })
+    @file.write(path .. "/b/f", "x")
+    assert.equal(1, @file.metadata(path .. "/b/f").size)
+    @file.rename(path .. "/b/f", path .. "/f")
+    assert.is_true(@file.exists(path .. "/f"))
+    assert.equal(2, #@file.read_dir(path))
+    @file.remove(path, { recursive = true })
+    assert.is_false(@file.exists(path))
+  end, { setup = fresh })
+
+  case("file json", "a JSON file, whole or not there", function(path)
+    @file.write_json(path, { a = { 1, 2, 3 } })
+    assert.same({ a = { 1, 2, 3 } }, @file.read_json(path))
+  end, {
+    setup = fresh,
+    check = function(path)
+      if @file.exists(path) then assert.same({ a = { 1, 2, 3 } }, @file.read_json(path)) end
+    end,
+  })
+
+  case("sleep", "a module that waits while it loads can be loaded again", function(name)
+    assert.equal("loaded", require(name))
+  end, {
+    setup = function()
+      count = count + 1
+      local name = "sweep_module_" .. count
+      @file.write(("%s/%s.lua"):format(folder, name), '@sleep(0) @sleep(0) return "loaded"')
+      package.path = ("%s/?.lua;%s"):format(folder, package.path)
+      return name
+    end,
+    check = function(name)
+      assert.equal("loaded", require(name))
+      package.loaded[name] = nil
+      package.path = package.path:gsub("^[^;]*;", "")
+    end,
+  })
+end)
+
+database.each_kind(function(kind, with)
+  local db -- while a case runs
+
+  local function cases(names, what, body, opts)
+    for name in names:gmatch("%a+") do covered[name] = true end
+    it(("cancelled at every point, a database (%s) keeps its promises: %s"):format(kind, what), with(function(opened)
+      db = opened
+      sweep(body, opts)
+    end))
+  end
+
+  local function two_accounts()
+    db.exec "delete from users"
+    db.users.insert { id = 1, name = "a", age = 50 }
+    db.users.insert { id = 2, name = "b", age = 50 }
+  end
+
+  local function sum_preserved()
+    assert.equal(100, db.value "select sum(age) from users")
+    assert.equal(1, db.transaction(function(tx) return tx.value "select 1" end)) -- nobody holds the lease
+  end
+
+  local function move(tx)
+    tx.exec "update users set age = age - 10 where id = 1"
+    @sleep(0)
+    tx.exec "update users set age = age + 10 where id = 2"
+  end
+
+  cases("db", "a transaction is all or nothing", function() db.transaction(move) end,
+    { setup = two_accounts, check = sum_preserved })
+
+  cases("db", "several at once", function()
+    @all(@(db.transaction(move)), @(db.transaction(move)))
+  end, { setup = two_accounts, check = sum_preserved })
+
+  cases("db", "one within another", function()
+    db.transaction(function(tx)
+      move(tx)
+      tx.transaction(move)
+      pcall(tx.transaction, function(inner)
+        inner.exec "update users set age = 0"
+        error "undone"
+      end)
+    end)
+  end, { setup = two_accounts, check = sum_preserved })
+
+  cases("db query", "queries, rows, single values", function()
+    assert.equal(2, #db.query "select * from users")
+    assert.equal("a", db.one("select name from users where id = ?", 1).name)
+    assert.equal(2, db.users.count())
+    db.users.insert { id = 3, name = "c", age = 0 }
+    assert.equal("c", db.users.find(3).name)
+  end, { setup = two_accounts, check = sum_preserved })
+end)
+
+describe("cancelled at every point, a request leaves nothing open:", function()
+  local server
+
+  setup(function()
+    server = raw_server.start(function(connection, request)
+      connection:write(raw_server.response(200, { "Content-Type: application/json" },
+        request.method == "POST" and request.body or '{"a":1}'))
+    end)
+  end)
+  teardown(function() server:stop() end)
+
+  case("http", "get and post", function()
+    assert.equal('{"a":1}', @http.get(server.url .. "/x"):text())
+    assert.equal("body", @http.post(server.url .. "/y", { body = "body" }):text())
+  end)
+
+  case("http", "several at once, under a deadline", function()
+    @timeout("10s", function()
+      local a, b = @all(@(@http.get(server.url .. "/a")), @(@http.get(server.url .. "/b")))
+      assert.same({ { a = 1 }, { a = 1 } }, { a:json(), b:json() })
+    end)
+  end)
+end)
+
+it("every operator is among them, but for those that never wait", function()
+  for name in ("date env log random remaining"):gmatch("%a+") do covered[name] = true end
+  local missing = {}
+  for _, name in ipairs(operators.names()) do
+    if not covered[name] and operators.is_core(name) then missing[#missing + 1] = name end
+  end
+  assert.same({}, missing, "give each a case in this file")
+end)
