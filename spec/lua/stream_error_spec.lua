@@ -121,16 +121,19 @@ for name, stage in pairs(stages) do
     end)
 
     it("may be cancelled at every checkpoint", function()
-      test.sweep(function(src)
-        local function slow(x)
-          @yield()
-          return x
-        end
+      local function slow(x)
+        @yield()
+        return x
+      end
+      local function body(src)
         stage(@stream(src), slow):each(function() @yield() end)
-      end, {
+      end
+      local opts = {
         setup = function() return source(3, function() @yield() end) end,
         check = function(src) assert.is_true(src.closed == 1 or src.closed == 0 and src.given == 0) end,
-      })
+      }
+      test.sweep(body, opts)
+      for seed = 1, 2 do test.seed(seed, test.sweep, body, opts) end
     end)
 
     it("left by break is closed at the end of its task", function()
@@ -199,6 +202,21 @@ describe("a stream", function()
       assert.equal("x", task:await())
       s:close()
     end
+  end)
+
+  it("works where starts are nested so deep that they are put off", function()
+    local function nested(depth)
+      if depth == 0 then
+        local got = {}
+        for x in @stream({ 1, 2 }):map(same, { concurrency = 2 }) do got[#got + 1] = x end
+        return got
+      end
+      return @async(nested, depth - 1):await()
+    end
+    for depth = 90, 110 do assert.same({ 1, 2 }, nested(depth)) end
+    local n = @stream.unfold(1, function(i) if i <= 2000 then return i, i + 1 end end)
+      :map(function(x) @yield() return x end, { concurrency = 500 }):count()
+    assert.equal(2000, n)
   end)
 
   it("whose pull was cancelled has ended, and says so", function()

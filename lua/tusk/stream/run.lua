@@ -4,6 +4,7 @@ local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
 local scope = require "tusk.scope"
 local shim = require "tusk.coroutine"
+local wait = require "tusk.wait"
 
 local note, rethrow, yield = errors.note, errors.rethrow, coroutine.yield
 
@@ -126,6 +127,7 @@ end
 local function generator(open, box)
   scope.run(nil, function(s)
     box.owner = s:start(owner, box)
+    while not box.run do wait.yield() end -- a start nested too deep is put off
     for v in open(box.run) do yield(v) end
     box.owner:cancel()
   end)
