@@ -5,7 +5,6 @@ local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
 local report = require "tusk.report"
 local scope = require "tusk.scope"
-local service = require "tusk.service"
 
 local lifecycle = {}
 
@@ -59,6 +58,7 @@ local function services(p, s)
     local full = p.manifest.name .. "." .. name
     local fn = own
     if type(own) == "table" then
+      local service = require "tusk.service"
       local policy = service.policy(own, service.IN_MANIFEST)
       fn = function(ctx) service.run(policy, own.run, ctx) end
     end
