@@ -20,7 +20,7 @@ function tusk.select_seed(seed)
   require("tusk.select").seed(seed)
 end
 
---- All tasks that live: { { id, name, parent, state, op, site, since, deadline }, … }; see inspect.lua.
+--- All tasks that live: { { id, name, parent, state, op, method, site, since, deadline }, … }; see inspect.lua.
 ---@return tusk.Inspected[]
 function tusk.ps()
   return require("tusk.inspect").tasks()

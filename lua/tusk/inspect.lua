@@ -24,7 +24,18 @@ local function resumed_by(co)
   end
 end
 
--- Where a task's code is: in the generator it waits for, if it does.
+-- The name by which the user's code has called into the host: "recv", "await".
+local function method(co)
+  local inner
+  for level = 0, FRAMES do
+    local info = getinfo(co, level, "Sn")
+    if not info then return nil end
+    if info.what ~= "C" and info.source:sub(1, 6) ~= "=[tusk" then return inner end
+    inner = info.name
+  end
+end
+
+-- Where a task's code is, in the generator it waits for, if it does; and what it has called there.
 local function place(task)
   local co = kernel.coroutine_of(task)
   for _ = 1, FRAMES do
@@ -32,14 +43,16 @@ local function place(task)
     if not inner then break end
     co = inner
   end
-  return co and sites.here(co) or nil
+  local site = co and sites.here(co) or nil
+  return site, site and not site.op and kernel.parked_for(task) and method(co) or nil
 end
 
 local function describe(task)
   local id, _, _, owner = kernel.info(task)
-  local site = place(task)
+  local site, called = place(task)
   return {
     id = id, name = task.name, parent = owner and owner.id, state = task.state, site = site, op = site and site.op,
+    method = called,
     since = kernel.parked_for(task), deadline = kernel.deadline_of(task),
   }
 end
@@ -50,6 +63,7 @@ end
 ---@field parent integer|nil the task whose scope owns it
 ---@field state string "running" "ready" "parked" "joining": its body has ended, its children have not
 ---@field op string|nil the operator it is in, without "@"
+---@field method string|nil the method it is in, where that is no operator: "recv", "await"
 ---@field site table|nil { file, line, column }
 ---@field since number|nil seconds that it has been parked
 ---@field deadline number|nil seconds that are left to it
@@ -69,7 +83,7 @@ local function line_of(t)
   if t.name then out[#out + 1] = ('"%s"'):format((t.name:sub(1, 60):gsub("%c", "?"))) end
   out[#out + 1] = STATES[t.state] or t.state
   if t.since then out[#out + 1] = ("since %.1f s"):format(t.since) end
-  if t.op then out[#out + 1] = "in @" .. t.op end
+  if t.op or t.method then out[#out + 1] = "in " .. (t.op and "@" .. t.op or t.method) end
   if t.site then out[#out + 1] = ("at %s:%d"):format(t.site.file, t.site.line) end
   if t.deadline then out[#out + 1] = ("(%.1f s left)"):format(t.deadline) end
   return table.concat(out, " ")

@@ -61,6 +61,30 @@ describe("tusk.ps", function()
     end)
   end)
 
+  it("names the method that is waited in, where that is no operator", function()
+    local channel = @channel()
+    for name, body in pairs {
+      recv = function() channel:recv() print() end,
+      acquire = function()
+        local semaphore = @semaphore(1)
+        semaphore:acquire()
+        semaphore:acquire()
+        print()
+      end,
+      await = function()
+        local task = @async(@(@sleep("1h")))
+        task:await()
+        print()
+      end,
+    } do
+      with_task(body, function(task)
+        local t = record(task)
+        assert.same({ nil, name }, { t.op, t.method })
+        assert.matches("inspect_spec.lua$", t.site.file)
+      end)
+    end
+  end)
+
   it("knows who owns whom, owners first", function()
     with_task(function()
       @spawn({ name = "child" }, @(@sleep("1h")))
