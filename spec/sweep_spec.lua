@@ -1,9 +1,11 @@
 -- Every operator and combinator, cancelled at every point: nothing is left behind, and what was promised holds.
 local database = require "spec.support.database"
+local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
 local raw_server = require "spec.support.raw_server"
 local temp = require "spec.support.temp"
 local test = require "tusk.test"
+local workers = require "tusk.binding.worker"
 
 local covered = {} -- operator → true
 
@@ -125,11 +127,6 @@ describe("cancelled at every point, tasks and scopes keep their promises:", func
     @scope(function() @service("short", nap) end)
   end)
 
-  case("worker", "one that computes, and one in a queue", function()
-    local a, b = @all(@(@worker.call("spec.support.heavy", "sum", 100)), @(@worker.call("spec.support.heavy", "echo", 7)))
-    assert.same({ 5050, 7 }, { a, b })
-  end)
-
   case("every select watch", "ticks, values, and the first of them", function()
     @every("1ms"):wait()
     local watch = @watch(1)
@@ -157,6 +154,32 @@ describe("cancelled at every point, tasks and scopes keep their promises:", func
       b.closed = b.closed + i
     end
   end, { setup = balance, check = is_balanced })
+end)
+
+describe("cancelled at every point, a call on a thread is over:", function()
+  local HEAVY = "spec.support.heavy"
+
+  local function loops()
+    local n = 0
+    for _, target in pairs(kernel.descriptors()) do n = n + (target:find "eventpoll" and 1 or 0) end
+    return n
+  end
+
+  -- Threads are started when they are needed, and have a loop each unless a call was ended: all do, before anything is
+  -- counted.
+  setup(function()
+    local _, threads = workers.stats()
+    local works = {}
+    for i = 1, threads do works[i] = @(@worker.call(HEAVY, "sum", 1e6)) end
+    @timeout("10s", function()
+      while loops() <= threads do @all(works) end
+    end)
+  end)
+
+  case("worker", "one that computes, and one beside it", function()
+    local a, b = @all(@(@worker.call(HEAVY, "sum", 100)), @(@worker.call(HEAVY, "echo", 7)))
+    assert.same({ 5050, 7 }, { a, b })
+  end)
 end)
 
 describe("cancelled at every point, what tasks share keeps its promises:", function()
