@@ -56,10 +56,11 @@ static int call_finish(lua_State *L, struct tusk_wait *wait)
 static void call_cancel(struct tusk_wait *wait)
 {
     struct worker_wait *w = (struct worker_wait *)wait;
-    w->sent = pool_forget(w->pool, w);
-    if (w->sent)
+    enum forgotten how = pool_forget(w->pool, w);
+    w->sent = how == FORGOT_BEGUN;
+    if (how == FORGOT_BEGUN)
         tusk_wake(wait);
-    else
+    else if (how == FORGOT_QUEUED)
         tusk_drop(wait);
 }
 

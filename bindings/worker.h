@@ -58,6 +58,7 @@ struct job {
     struct bytes request, reply;
     const char *failed;     /* why there is no reply, or NULL */
     atomic_int interrupted; /* its code is to end */
+    int delivered;          /* posted: its task is about to wake */
 };
 
 void job_free(struct job *job);
@@ -89,8 +90,9 @@ struct pool {
 struct pool *pool_new(void);
 /* Loop thread. NULL, or why the job was not taken: it is the caller's still. */
 const char *pool_submit(struct pool *p, struct job *job);
-/* Loop thread. Nobody waits for w's job any more -> whether it had begun. */
-int pool_forget(struct pool *p, struct worker_wait *w);
+/* Loop thread. Nobody waits for w's job any more, unless its reply is on its way. */
+enum forgotten { FORGOT_QUEUED, FORGOT_BEGUN, FORGOT_TOO_LATE };
+enum forgotten pool_forget(struct pool *p, struct worker_wait *w);
 /* Loop thread. Ends and joins the threads, and frees the pool; one that does not end is left
  * behind. */
 void pool_close(struct tusk_hook *hook);

@@ -67,6 +67,7 @@ static struct job *next_job(struct pool *p)
 
 static void deliver(struct job *job)
 {
+    job->delivered = 1;
     if (job->wait)
         tusk_post(&job->wait->base); // from here on it is the loop's
     else
@@ -153,20 +154,23 @@ static int take_out(struct pool *p, struct job *job)
     return 1;
 }
 
-int pool_forget(struct pool *p, struct worker_wait *w)
+enum forgotten pool_forget(struct pool *p, struct worker_wait *w)
 {
     struct job *job = w->job;
-    w->job = NULL;
+    enum forgotten how = FORGOT_TOO_LATE;
     uv_mutex_lock(&p->mutex);
-    int waits = take_out(p, job);
-    if (!waits) {
+    if (!job->delivered) {
+        how = take_out(p, job) ? FORGOT_QUEUED : FORGOT_BEGUN;
+        w->job = NULL;
+    }
+    if (how == FORGOT_BEGUN) {
         job->wait = NULL;
         atomic_store(&job->interrupted, 1);
     }
     uv_mutex_unlock(&p->mutex);
-    if (waits)
+    if (how == FORGOT_QUEUED)
         job_free(job);
-    return !waits;
+    return how;
 }
 
 /* Calls whose tasks were left behind by a host that closes. */

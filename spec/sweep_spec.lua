@@ -165,21 +165,20 @@ describe("cancelled at every point, a call on a thread is over:", function()
     return n
   end
 
-  -- Threads are started when they are needed, and have a loop each unless a call was ended: all do, before anything is
-  -- counted.
-  setup(function()
+  -- Threads are started when they are needed, and have a loop each until a call on them is ended: before each run all do.
+  local function start_all()
     local _, threads = workers.stats()
     local works = {}
     for i = 1, threads do works[i] = @(@worker.call(HEAVY, "sum", 1e6)) end
     @timeout("10s", function()
       while loops() <= threads do @all(works) end
     end)
-  end)
+  end
 
   case("worker", "one that computes, and one beside it", function()
     local a, b = @all(@(@worker.call(HEAVY, "sum", 100)), @(@worker.call(HEAVY, "echo", 7)))
     assert.same({ 5050, 7 }, { a, b })
-  end)
+  end, { setup = start_all })
 end)
 
 describe("cancelled at every point, what tasks share keeps its promises:", function()
