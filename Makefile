@@ -34,7 +34,7 @@ HOST_SRC := $(filter-out $(CLI_SRC),$(wildcard host/*.c))
 HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/%.o) $(BUILD)/embed.o
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 LUA_SRC := $(shell find lua -name '*.lua' | LC_ALL=C sort)
-C_FILES := $(wildcard host/*.[ch] host/*/*.c bindings/*.[ch] bindings/*.cc)
+C_FILES := $(wildcard host/*.[ch] host/*/*.c bindings/*.[ch] bindings/*.cc bench/*/*.[ch] bench/*/*/*.c)
 
 # A binding is bindings/NAME.c or .cc with any bindings/NAME_*.c. Lines of their own in it say what it
 # needs: /* link: -lsqlite3 */ and /* compile: -I/usr/include/x */
@@ -45,7 +45,7 @@ binding_src = $(wildcard bindings/$(1).c bindings/$(1).cc bindings/$(1)_*.c bind
 binding_obj = $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(call binding_src,$(1)))))
 binding_says = $(shell sed -n 's,^/\* $(1): \(.*\) \*/.*,\1,p' $(2))
 
-.PHONY: help all built run test check asan tsan stress install install-files clean deps deps-test FORCE
+.PHONY: help all built run test check asan tsan stress bench install install-files clean deps deps-test FORCE
 .PHONY: check-format check-headers check-c check-lua check-layers
 
 help: ## this list
@@ -105,7 +105,7 @@ check-c:
 check-lua:
 	luacheck --quiet --no-color lua
 	@rm -rf $(BUILD)/expanded && mkdir -p $(BUILD)/expanded && cp .luacheckrc $(BUILD)/expanded/
-	@find $(wildcard plugins examples spec) -name '*.lua' | LC_ALL=C sort | while read -r f; do \
+	@find $(wildcard plugins examples spec bench) -name '*.lua' | LC_ALL=C sort | while read -r f; do \
 	  mkdir -p "$(BUILD)/expanded/$${f%/*}" && \
 	  $(BUILD)/tusk expand "$$f" >"$(BUILD)/expanded/$$f" || exit 1; done
 	cd $(BUILD)/expanded && luacheck --quiet --no-color .
@@ -132,6 +132,23 @@ tsan: ## the specs of threads under ThreadSanitizer, in build-tsan/
 # Each file in a run of its own: what a spec of many tasks leaves behind would be walked at every turn after it.
 stress: ## the specs with a full garbage collection at every turn of the loop
 	@TUSK_STRESS=1 $(MAKE) --no-print-directory test SPECS="$(sort $(shell find $(SPECS) -name '*_spec.lua'))"
+
+# ---- measuring ----
+
+BENCH := $(patsubst bench/workloads/%/c.c,$(BUILD)/bench/%,$(wildcard bench/workloads/*/c.c))
+
+bench: ## Tusk beside its peers: W=files one workload, R=5 rounds, SCALE=0.01 of the work
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(BENCH) $(BUILD)/bench/launch
+	@TUSK=$(abspath $(BUILD)/tusk) BUILD=$(BUILD) W="$(W)" R="$(R)" SCALE="$(SCALE)" $(BUILD)/tusk bench/run.lua
+
+build_bench = mkdir -p $(@D) && $(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 $< -o $@ $(call binding_says,link,$<)
+
+$(BUILD)/bench/launch: bench/lib/launch.c bench/lib/bench.h
+	$(build_bench)
+
+$(BENCH): $(BUILD)/bench/%: bench/workloads/%/c.c bench/lib/bench.h
+	$(build_bench)
 
 # ---- installing ----
 

@@ -1,0 +1,61 @@
+-- corpus.lua: the files and databases that workloads read.
+local uv = require "luv"
+local temp = require "spec.support.temp"
+
+local corpus = {}
+
+-- 4096 bytes of lines, some of them blank, with blanks around.
+local function text_of(i)
+  local parts, length = { i % 10 .. " the first line\n" }, 17
+  while length < 4096 do
+    local part = ("   line %d of file %d, like any other  \n%s"):format(#parts, i, #parts % 3 == 0 and "  \n\n" or "")
+    parts[#parts + 1], length = part, length + #part
+  end
+  return table.concat(parts):sub(1, 4095) .. "\n"
+end
+
+--- A folder of n files of 4 KiB.
+function corpus.folder(dir, n)
+  local folder = ("%s/files%d"):format(dir, n)
+  if not uv.fs_stat(folder) then
+    assert(uv.fs_mkdir(folder, 493))
+    for i = 1, n do temp.write(("%s/%06d.txt"):format(folder, i), text_of(i)) end
+  end
+  return folder
+end
+
+local TABLE = "create table users (id integer primary key, name text not null, email text)"
+
+--- A database with n rows, at most 100 000.
+function corpus.database(dir, n)
+  local path, rows = ("%s/read%d.db"):format(dir, n), math.min(n, 100000)
+  if uv.fs_stat(path) then return path end
+  local db = @db.open(path)
+  db.exec(TABLE)
+  db.transaction(function(tx)
+    for i = 1, rows do
+      tx.exec("insert into users (name, email) values (?, ?)", "user " .. i, "user" .. i .. "@example.com")
+    end
+  end)
+  db.close()
+  return path
+end
+
+--- An empty one, another at each call.
+function corpus.new_database(dir)
+  local folder = dir .. "/new"
+  if uv.fs_stat(folder) then temp.remove(folder) end
+  assert(uv.fs_mkdir(folder, 493))
+  local db = @db.open(folder .. "/new.db")
+  db.exec(TABLE)
+  db.close()
+  return folder .. "/new.db"
+end
+
+--- An empty folder for what is written.
+function corpus.empty(folder)
+  if uv.fs_stat(folder) then temp.remove(folder) end
+  assert(uv.fs_mkdir(folder, 493))
+end
+
+return corpus

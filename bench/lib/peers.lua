@@ -1,0 +1,70 @@
+-- peers.lua: who takes part. `file`: its program in a workload's folder; `command`: what runs that.
+local uv = require "luv"
+local program = require "spec.support.program"
+
+local peers = {}
+
+--- The path of a program on PATH or in one of the folders given; nil when there is none.
+function peers.find(name, ...)
+  local folders = { ... }
+  for folder in os.getenv("PATH"):gmatch("[^:]+") do folders[#folders + 1] = folder end
+  for _, folder in ipairs(folders) do
+    if uv.fs_access(folder .. "/" .. name, "X") then return folder .. "/" .. name end
+  end
+end
+
+--- What a command prints, its first line; "" when it fails.
+function peers.ask(path, ...)
+  local ok, r = pcall(program.run, { ... }, { program = path })
+  return ok and (r.stdout .. r.stderr):match("[^\n]*") or ""
+end
+
+local LUV = [[print(jit.version .. ", luv " .. require("luv").version_string())]]
+
+-- Each: name, path or nil and why it is missing, version.
+local function tusk()
+  local path = program.path()
+  return { name = "Tusk", file = "tusk.lua", command = { path }, version = peers.ask(path, "version") }
+end
+
+local function node()
+  local path = peers.find("node")
+  if not path then return { name = "node", missing = "no `node` on PATH" } end
+  return { name = "node", file = "node.js", command = { path, "--expose-gc" }, version = "node " .. peers.ask(path, "--version") }
+end
+
+local function luv()
+  local path = peers.find("luajit")
+  local version = path and peers.ask(path, "-e", LUV) or ""
+  if not version:find("^LuaJIT.*luv") then return { name = "luv", missing = "no `luajit` with luv" } end
+  return { name = "luv", file = "luv.lua", command = { path }, version = version, reference = { path } }
+end
+
+local function bun()
+  local path = peers.find("bun", "bench/node_modules/.bin")
+  if not path then return { name = "bun", missing = "no `bun` on PATH or in bench/node_modules" } end
+  return { name = "bun", file = "node.js", command = { path }, version = "bun " .. peers.ask(path, "--version") }
+end
+
+local MODULES = "/usr/lib/nginx/modules/"
+
+local function nginx_lua()
+  local path = peers.find("nginx", "/usr/sbin")
+  if not path or not uv.fs_stat(MODULES .. "ngx_http_lua_module.so") then
+    return { name = "nginx-lua", missing = "nginx has no Lua module" }
+  end
+  return { name = "nginx-lua", file = "nginx.lua", inside = "nginx", version = peers.ask(path, "-v") }
+end
+
+--- Those that are there, Tusk first, and those that are not.
+function peers.list()
+  local there, missing = {}, {}
+  for _, make in ipairs { tusk, node, luv, bun, nginx_lua } do
+    local peer = make()
+    local list = peer.missing and missing or there
+    list[#list + 1] = peer
+  end
+  return there, missing
+end
+
+return peers

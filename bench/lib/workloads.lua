@@ -1,0 +1,15 @@
+-- workloads.lua: what is measured. n: how much of it, a multiple of `step`; `programs`: the folder, if not the name.
+return {
+  { name = "start", what = "start and end of an empty script", n = 40, launched = true },
+  { name = "spawn", what = "spawn and join, in batches of 1000", n = 1000000, step = 1000 },
+  { name = "parked", what = "a parked task", n = 100000, unit = "bytes" },
+  { name = "pingpong", what = "hand-overs through channels", n = 1000000, step = 2 },
+  { name = "timers", what = "timers of 1 to 100 ms, all at once", n = 100000, unit = "CPU ms" },
+  { name = "files", what = "files of 4 KiB read, 64 at once", n = 10000, needs = "folder", at_once = 64 },
+  { name = "process_directory", what = "files read, trimmed, written", n = 10000, needs = "folder", at_once = 64 },
+  { name = "selects", what = "selects by key, one after the other", n = 200000, needs = "database", at_once = 1 },
+  { name = "selects64", what = "the same from 64 tasks", n = 200000, needs = "database", at_once = 64, programs = "selects" },
+  { name = "inserts", what = "inserts, 1000 in a transaction", n = 100000, step = 1000, needs = "new_database" },
+  { name = "http", what = "GETs, 64 at once", n = 20000, needs = "nginx", at_once = 64 },
+  { name = "slow", what = "GETs of 50 ms each, 1000 at once", n = 1000, needs = "slow", at_once = 1000, programs = "http" },
+}
