@@ -5,3 +5,4 @@ unused_args = false -- a callback's signature is not its author's choice
 ignore = { "211/_at" } -- what @ expands to
 files["spec"] = { std = "luajit+busted" }
 files["**/tusk.lua"] = { read_globals = { "env" } } -- what configuration gets
+files["bench/workloads/*/nginx.lua"] = { read_globals = { "ngx", "bench_now" } } -- runs inside nginx

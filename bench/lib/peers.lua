@@ -46,14 +46,13 @@ local function bun()
   return { name = "bun", file = "node.js", command = { path }, version = "bun " .. peers.ask(path, "--version") }
 end
 
-local MODULES = "/usr/lib/nginx/modules/"
-
+-- Its programs run inside a server: `inside` is the folder that Debian's packages were unpacked in, "" for the system.
 local function nginx_lua()
-  local path = peers.find("nginx", "/usr/sbin")
-  if not path or not uv.fs_stat(MODULES .. "ngx_http_lua_module.so") then
+  local path, root = peers.find("nginx", "/usr/sbin"), os.getenv("NGINX_LUA") or ""
+  if not path or not uv.fs_stat(root .. "/usr/lib/nginx/modules/ngx_http_lua_module.so") then
     return { name = "nginx-lua", missing = "nginx has no Lua module" }
   end
-  return { name = "nginx-lua", file = "nginx.lua", inside = "nginx", version = peers.ask(path, "-v") }
+  return { name = "nginx-lua", file = "nginx.lua", inside = root, version = peers.ask(path, "-v") .. " with its Lua module" }
 end
 
 --- Those that are there, Tusk first, and those that are not.

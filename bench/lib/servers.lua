@@ -55,27 +55,54 @@ local function await_ready(p, port, log)
 end
 
 -- command: a list; before: what is put in front of it.
-local function start(before, command, fn)
+local function start(before, command, fn, env)
   local args = {}
   for _, list in ipairs { before, command } do
     for _, word in ipairs(list) do args[#args + 1] = word end
   end
-  return program.start(args, { program = table.remove(args, 1) }, fn)
+  return program.start(args, { program = table.remove(args, 1), env = env }, fn)
 end
 
---- Calls fn(url) beside an nginx. before: words before the command. more: modules, http, locations of the configuration.
+--- Calls fn(url) beside an nginx. before: words before the command. more: modules, http, locations of the configuration, env.
 function servers.nginx(before, more, fn)
   local port = raw_server.free_port()
   temp.dir(function(dir)
     local values = { modules = "", http = "", locations = "", dir = dir, port = port }
     for name, text in pairs(more) do values[name] = text end
+    values.env = nil
     local conf = temp.write(dir .. "/nginx.conf", (CONF:gsub("%%%((%w+)%)", values)))
     local log = temp.write(dir .. "/error.log", "")
     start(before, { "/usr/sbin/nginx", "-c", conf, "-p", dir }, function(p)
       await_ready(p, port, log)
-      fn("http://127.0.0.1:" .. port .. "/hello")
-    end)
+      fn("http://127.0.0.1:" .. port)
+    end, more.env)
   end)
+end
+
+local LUA = [[
+  lua_package_path "%(root)/usr/share/lua/5.1/?.lua;;";
+  lua_max_pending_timers 200000;
+  lua_max_running_timers 200000;
+  init_by_lua_block {
+    local ffi = require "ffi"
+    ffi.cdef "struct bench_time { long s, ns; }; int clock_gettime(int, struct bench_time *);"
+    local t = ffi.new "struct bench_time"
+    function bench_now() -- milliseconds
+      ffi.C.clock_gettime(1, t)
+      return tonumber(t.s) * 1e3 + tonumber(t.ns) / 1e6
+    end
+  }
+]]
+
+--- Calls fn(url) beside an nginx that runs a Lua file for /run. root: see peers.lua.
+function servers.nginx_lua(before, root, file, fn)
+  local modules = root .. "/usr/lib/nginx/modules/"
+  servers.nginx(before, {
+    modules = ("load_module %sndk_http_module.so;\nload_module %sngx_http_lua_module.so;"):format(modules, modules),
+    http = (LUA:gsub("%%%((%w+)%)", { root = root })),
+    locations = ("location = /run { content_by_lua_file %s; }"):format(assert(uv.fs_realpath(file))),
+    env = root ~= "" and { LD_LIBRARY_PATH = root .. "/usr/lib/x86_64-linux-gnu" } or nil,
+  }, fn)
 end
 
 --- Calls fn(url) beside a server that takes 50 ms for each answer.
