@@ -116,8 +116,13 @@ local needs = {}
 
 function needs.folder(dir, n, fn)
   local folder = corpus.folder(dir, n)
+  return fn(function() return folder end)
+end
+
+function needs.folders(dir, n, fn)
+  local folder = corpus.folder(dir, n)
   return fn(function()
-    corpus.empty(folder .. ".out")
+    corpus.targets(folder)
     return folder
   end)
 end

@@ -6,7 +6,7 @@ return {
   { name = "pingpong", what = "hand-overs through channels", n = 1000000, step = 2 },
   { name = "timers", what = "timers of 1 to 100 ms, all at once", n = 100000, unit = "CPU ms" },
   { name = "files", what = "files of 4 KiB read, 64 at once", n = 10000, needs = "folder", at_once = 64 },
-  { name = "process_directory", what = "files read, trimmed, written", n = 10000, needs = "folder", at_once = 64 },
+  { name = "process_directory", what = "files read, trimmed, written", n = 10000, needs = "folders", at_once = 64 },
   { name = "selects", what = "selects by key, one after the other", n = 200000, needs = "database", at_once = 1 },
   { name = "selects64", what = "the same from 64 tasks", n = 200000, needs = "database", at_once = 64, programs = "selects" },
   { name = "inserts", what = "inserts, 1000 in a transaction", n = 100000, step = 1000, needs = "new_database" },
