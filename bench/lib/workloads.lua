@@ -1,7 +1,7 @@
 -- workloads.lua: what is measured. n: how much of it, a multiple of `step`; `programs`: the folder, if not the name.
 return {
   { name = "start", what = "start and end of an empty script", n = 40, launched = true },
-  { name = "spawn", what = "spawn and join, in batches of 1000", n = 1000000, step = 1000 },
+  { name = "spawn", what = "tasks that yield once, started and joined by the thousand", n = 1000000, step = 1000 },
   { name = "parked", what = "a parked task", n = 100000, unit = "bytes" },
   { name = "pingpong", what = "hand-overs through channels", n = 1000000, step = 2 },
   { name = "timers", what = "timers of 1 to 100 ms, all at once", n = 100000, unit = "CPU ms" },

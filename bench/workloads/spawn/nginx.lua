@@ -1,6 +1,9 @@
 local n, sum, began = tonumber(ngx.var.arg_n), 0, bench_now()
 local spawn, wait = ngx.thread.spawn, ngx.thread.wait
-local function work(i) return i % 7 end
+local function work(i)
+  coroutine.yield()
+  return i % 7
+end
 
 local threads = {}
 for first = 1, n, 1000 do

@@ -1,5 +1,8 @@
 const n = Number(process.argv[2]);
-const work = async (i) => i % 7;
+const work = async (i) => {
+  await null;
+  return i % 7;
+};
 
 async function main() {
   const began = performance.now();

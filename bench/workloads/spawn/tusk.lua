@@ -1,5 +1,8 @@
 local n, sum, began = tonumber((...)), 0, @date.clock()
-local function work(i) return i % 7 end
+local function work(i)
+  @yield()
+  return i % 7
+end
 
 local tasks = {}
 for first = 1, n, 1000 do
