@@ -219,10 +219,10 @@ local function add(list, seen, err)
   list[#list + 1] = err
 end
 
---- The first error, with a later one among its `suppressed`.
+--- The first error, with a later one among its `suppressed`. One that is raised twice is not its own.
 ---@param first any nil for none
 function errors.suppress(first, later)
-  if first == nil then return later end
+  if first == nil or rawequal(first, later) then return later end
   first = errors.wrap(first)
   local list = rawget(first, "suppressed")
   if type(list) ~= "table" then

@@ -124,13 +124,25 @@ local function timed_out(s, err)
   errors.raise("timeout", "timed out after " .. duration_text(after), fields)
 end
 
-local function run_finalizers(_, list)
+local function without_scope(_, fn, ...)
+  return fn(...)
+end
+
+-- In a scope of its own: a child of one that fails does not cancel the rest. When the grace is over it begins
+-- all the same.
+local function run_finalizer(s, fn)
+  if kernel.scope_reason(s) ~= 0 then return xpcall(fn, note) end
+  return xpcall(scope.run, note, nil, without_scope, fn)
+end
+
+local function run_finalizers(s, list)
   local first
   while list[1] do
-    local ok, e = xpcall(table.remove(list), note)
-    if not ok then first = errors.suppress(first, errors.wrap(e)) end
+    local ok, e = run_finalizer(s, table.remove(list))
+    local over = kernel.scope_reason(s) ~= 0 and errors.is(e, "cancelled") -- which the timeout tells
+    if not ok and not over then first = errors.suppress(first, errors.wrap(e)) end
   end
-  return first
+  if first ~= nil then errors.rethrow(first) end
 end
 
 local function finalize(s, x, err)
@@ -209,10 +221,6 @@ function scope.run(opts, body, ...)
   local s = c_open(timeout, mode, opts.shield or false, meta, stray_meta)
   configure(s, opts, grace)
   return leave(s, xpcall(body, note, s, ...))
-end
-
-local function without_scope(_, fn, ...)
-  return fn(...)
 end
 
 --- fn(…) within seconds, or `timeout`.

@@ -240,6 +240,38 @@ describe("defer", function()
     assert.is_true(rest)
   end)
 
+  it("fails by a child of its own, and the other finalizers may still wait", function()
+    local given_back
+    local e = fails(@scope, function(s)
+      s:defer(function()
+        @yield()
+        given_back = true
+      end)
+      s:defer(function() @spawn(error, { kind = "mine" }) end)
+    end)
+    assert.equal("mine", e.kind)
+    assert.is_true(given_back)
+  end)
+
+  it("loses no failure when a later one takes longer than the grace", function()
+    local e = fails(@scope, { grace = "1ms" }, function(s)
+      s:defer(function() @sleep "1h" end)
+      s:defer(function() error({ kind = "mine" }) end)
+    end)
+    assert.equal("timeout", e.kind)
+    assert.equal("mine", e.suppressed[1].kind)
+  end)
+
+  it("may raise what the body has raised: that is not its own `suppressed`", function()
+    local mine = { kind = "mine" }
+    local e = fails(@scope, function(s)
+      s:defer(function() error(mine) end)
+      error(mine)
+    end)
+    assert.equal(mine, e)
+    assert.is_nil(e.suppressed)
+  end)
+
   it("may start tasks in the scope, which waits for them, and defer more", function()
     local order = {}
     @scope(function(s)

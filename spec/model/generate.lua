@@ -10,7 +10,7 @@
 --
 -- `id`, `ref` and `into` are numbers of statements. What has not been started when it is named is left alone.
 -- Durations are small whole numbers, so that much happens at the same moment. A shield always has a timeout, and
--- the whole program one of LIMIT, so every program ends. Finalizers start tasks only in scopes of their own.
+-- the whole program one of LIMIT, so every program ends.
 local generate = { LIMIT = 1000 }
 
 local PLAIN = "sleep sleep sleep sleep yield fail scope scope spawn spawn spawn cancel return "
@@ -75,9 +75,9 @@ end
 
 local statements
 
-local function statement(g, around, depth, in_defer)
+local function statement(g, around, depth)
   local op = g.ops[g.roll(#g.ops)]
-  if HAS_BODY[op] and depth > DEPTH or STARTS[op] and in_defer then op = "sleep" end
+  if HAS_BODY[op] and depth > DEPTH then op = "sleep" end
   if op == "fail" and not CATCHES[around.op] and g.roll(3) > 1 then op = "sleep" end -- or little comes after it
   g.left, g.id = g.left - 1, g.id + 1
   local node = { op = op, id = g.id, inside = { [around] = true }, scopes = {} }
@@ -85,15 +85,15 @@ local function statement(g, around, depth, in_defer)
   for i, id in ipairs(around.scopes) do node.scopes[i] = id end
   if op == "scope" then table.insert(node.scopes, node.id) end
   g.all[#g.all + 1] = node
-  if HAS_BODY[op] then node.body = statements(g, node, depth + 1, op == "defer" or in_defer and op ~= "scope") end
+  if HAS_BODY[op] then node.body = statements(g, node, depth + 1) end
   return node
 end
 
-function statements(g, around, depth, in_defer)
+function statements(g, around, depth)
   local list = {}
   for _ = 1, g.roll(5) do
     if g.left <= 0 then break end
-    local node = statement(g, around, depth, in_defer)
+    local node = statement(g, around, depth)
     list[#list + 1] = node
     if node.op == "return" or node.op == "fail" then break end -- nothing would come after it
   end
@@ -109,7 +109,7 @@ function generate.program(seed, level)
   local root = { op = "scope", id = 0, timeout = generate.LIMIT, channels = g.channels, inside = {}, scopes = { 0 } }
   g.all[1], g.left, root.body = root, 4 + roll(36), {}
   while g.left > 0 do
-    local node = statement(g, root, 1, false)
+    local node = statement(g, root, 1)
     if node.op ~= "fail" and node.op ~= "return" then table.insert(root.body, node) end
   end
   for _, node in ipairs(g.all) do fill(g, node) end
@@ -118,11 +118,10 @@ function generate.program(seed, level)
 end
 
 --- Is this still one of the language?
-function generate.valid(node, in_defer)
-  if STARTS[node.op] and in_defer then return false end
+function generate.valid(node)
   if node.shield and not node.timeout then return false end
   for _, inner in ipairs(node.body or {}) do
-    if not generate.valid(inner, node.op == "defer" or in_defer and node.op ~= "scope") then return false end
+    if not generate.valid(inner) then return false end
   end
   return true
 end

@@ -3,7 +3,11 @@
 --
 -- The design leaves one thing open: in which order a cancellation reaches the children of a scope.
 -- `newest_first` chooses.
-local World = {}
+local failures = require "spec.model.failures"
+
+local is_cancelled, gather, suppress = failures.is_cancelled, failures.gather, failures.suppress
+
+local World = { error = failures.new }
 World.__index = World
 
 local GRACE = 5
@@ -11,14 +15,6 @@ local GRACE = 5
 function World.new(newest_first, broken)
   local w = { now = 0, count = 0, timers = {}, queue = {}, head = 1, newest_first = newest_first, broken = broken or {} }
   return setmetatable(w, World)
-end
-
-function World.error(kind)
-  return { kind = kind }
-end
-
-local function is_cancelled(e)
-  return e ~= nil and e.kind == "cancelled"
 end
 
 local function remove(list, item)
@@ -107,33 +103,6 @@ function World:cancel(s, why)
   end
 end
 
--- ---- errors of several ----
-
-local function suppress(first, later)
-  if not first then return later end
-  first.suppressed = first.suppressed or {}
-  table.insert(first.suppressed, later)
-  return first
-end
-
--- In the order they happened; each once; those that an await was given are not lost any more.
-local function gather(body, body_first, failures)
-  local list = {}
-  local function add(e)
-    if not e or is_cancelled(e) then return end
-    for _, known in ipairs(list) do if known == e then return end end
-    table.insert(list, e)
-  end
-  if body_first then add(body) end
-  for _, f in ipairs(failures) do
-    if not (f.held and f.task.observed) then add(f.err) end
-  end
-  if #failures > 0 then add(body) end
-  if not list[1] then return body end
-  for i = 2, #list do suppress(list[1], list[i]) end
-  return list[1]
-end
-
 -- ---- scopes ----
 
 local function link(parent, s)
@@ -162,27 +131,24 @@ end
 
 function World:finalize(task, s, err, k)
   if not s.finalizers[1] then return k(err) end
-  self:scope(task, { shielded = true, timeout = GRACE }, function(_, done)
+  self:scope(task, { shielded = true, timeout = GRACE }, function(all, done)
     local first
-    local function next_one()
+    local next_one
+    local function ended(ok, e)
+      if not ok and not is_cancelled(e) then first = suppress(first, e) end
+      return next_one()
+    end
+    function next_one() -- each in a scope of its own, as long as there is time for one
       local f = table.remove(s.finalizers, self.broken.defer and 1 or #s.finalizers)
-      if not f then return done(true, first) end
-      f(task, function(ok, e)
-        if not ok then first = suppress(first, e) end
-        next_one()
-      end)
+      if not f then return done(not first, first) end
+      if all.reason then return f(task, ended) end
+      return self:scope(task, {}, function(_, k_end) return f(task, k_end) end, ended)
     end
     next_one()
-  end, function(_, late)
-    if late then err = suppress(not is_cancelled(err) and err or nil, late) end
+  end, function(ok, late)
+    if not ok then err = suppress(not is_cancelled(err) and err or nil, late) end
     self:join(task, s, function() self:finalize(task, s, err, k) end)
   end)
-end
-
-local function timed_out(failure)
-  local e = World.error "timeout"
-  if failure and not is_cancelled(failure) then e.suppressed = { failure } end
-  return e
 end
 
 function World:close(task, s, ok, value, err, body_first, k)
@@ -195,7 +161,7 @@ function World:close(task, s, ok, value, err, body_first, k)
     remove(s.parent.children, s)
     return k(...)
   end
-  if s.reason == "timeout" and s.noticed then return leave(false, timed_out(failure)) end
+  if s.reason == "timeout" and s.noticed then return leave(false, failures.timed_out(failure)) end
   if failure and not is_cancelled(failure) then return leave(false, failure) end
   if s.reason == "asked" then return leave(true, nil, "cancelled") end
   if cancelled then return leave(false, err) end
