@@ -17,9 +17,17 @@ function failures.suppress(first, later)
   return first
 end
 
---- Of a body and of children, in the order they happened; each once; those that an await was given are not lost
---- any more.
-function failures.gather(body, body_first, of_children)
+--- Those that an await was given are not lost any more.
+function failures.of_children(list)
+  local errors = {}
+  for _, f in ipairs(list) do
+    if not (f.held and f.task.observed) then errors[#errors + 1] = f.err end
+  end
+  return errors
+end
+
+--- Of a body and of children, in the order they happened; each once.
+function failures.gather(body, body_first, children)
   local list = {}
   local function add(e)
     if not e or failures.is_cancelled(e) then return end
@@ -27,10 +35,8 @@ function failures.gather(body, body_first, of_children)
     table.insert(list, e)
   end
   if body_first then add(body) end
-  for _, f in ipairs(of_children) do
-    if not (f.held and f.task.observed) then add(f.err) end
-  end
-  if #of_children > 0 then add(body) end
+  for _, e in ipairs(failures.of_children(children)) do add(e) end
+  if #children > 0 then add(body) end
   if not list[1] then return body end
   for i = 2, #list do failures.suppress(list[1], list[i]) end
   return list[1]

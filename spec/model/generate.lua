@@ -1,7 +1,7 @@
 -- Random programs, as data: a scope whose `body` is a list of statements.
 --
 --   sleep d · yield · fail · return                 an error and a value of the statement's own
---   scope [timeout] [shield] body
+--   scope [timeout] [shield] [collect] body
 --   spawn|async [into = a scope] body               in the scope around it, or in a named one
 --   await ref · cancel ref                          a task; a task or a scope
 --   defer ref body                                  on a scope
@@ -63,6 +63,7 @@ local function fill(g, node)
   if op == "sleep" then node.d = roll(6) end
   if op == "scope" and node.id > 0 then
     node.shield = g.level > 1 and roll(6) == 1 or nil
+    node.collect = g.level > 1 and roll(4) == 1 or nil
     if node.shield or roll(2) == 1 then node.timeout = roll(8) end
   end
   if STARTS[op] and roll(4) == 1 then node.into = pick_scope(g, node) end
@@ -133,7 +134,7 @@ function generate.size(node)
   return n
 end
 
-local FIELDS = { "d", "ref", "into", "timeout", "shield", "ch" }
+local FIELDS = { "d", "ref", "into", "timeout", "shield", "collect", "ch" }
 
 --- As text, a statement a line.
 function generate.text(node, indent)

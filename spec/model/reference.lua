@@ -54,8 +54,9 @@ function acts.fail(_, _, node, k)
 end
 
 function acts.scope(run, task, node, k)
-  return run.world:scope(task, { timeout = node.timeout, shielded = node.shield }, function(s, done)
+  return run.world:scope(task, { timeout = node.timeout, shielded = node.shield, collect = node.collect }, function(s, done)
     run.scopes[node.id] = s
+    if node.collect then run.collecting[node.id] = s end
     return body(run, task, node.body, done)
   end, k)
 end
@@ -186,7 +187,7 @@ local reference = {}
 ---@param broken table|nil rules to break on purpose: shield, defer, sibling, fifo
 function reference.run(program, newest_first, broken)
   local world = World.new(newest_first, broken)
-  local run = { world = world, broken = broken or {}, marks = {}, tasks = {}, scopes = {}, channels = {} }
+  local run = { world = world, broken = broken or {}, marks = {}, tasks = {}, scopes = {}, collecting = {}, channels = {} }
   for i, capacity in ipairs(program.channels) do
     run.channels[i] = { capacity = capacity, buffer = {}, senders = {}, receivers = {} }
   end
@@ -198,7 +199,7 @@ function reference.run(program, newest_first, broken)
   end)
   world:run()
   assert(main.ended, "the reference has come to a halt")
-  trace.states(run.marks, run.tasks)
+  trace.states(run.marks, run.tasks, run.collecting)
   return run.marks
 end
 

@@ -26,8 +26,9 @@ function acts.yield() @yield() end
 function acts.fail(_, node) error({ kind = "e" .. node.id }, 0) end
 
 function acts.scope(run, node)
-  return @scope({ timeout = node.timeout, shield = node.shield }, function(s)
+  return @scope({ timeout = node.timeout, shield = node.shield, on_error = node.collect and "collect" or nil }, function(s)
     run.scopes[node.id] = s
+    if node.collect then run.collecting[node.id] = s end
     return body(run, node.body)
   end)
 end
@@ -93,14 +94,14 @@ local runner = {}
 
 --- What happened: the list of marks, in order.
 function runner.run(program)
-  local run = { marks = {}, tasks = {}, scopes = {}, channels = {} }
+  local run = { marks = {}, tasks = {}, scopes = {}, collecting = {}, channels = {} }
   for i, capacity in ipairs(program.channels) do run.channels[i] = @channel(capacity) end
   local before = #kernel.tasks()
   test.clock(function()
     local function note(...) trace.note(run.marks, program, test.now(), ...) end
     note(pcall(acts.scope, run, program))
   end)
-  trace.states(run.marks, run.tasks)
+  trace.states(run.marks, run.tasks, run.collecting)
   local left = #kernel.tasks() - before
   if left > 0 then table.insert(run.marks, left .. " tasks left") end
   return run.marks

@@ -18,7 +18,7 @@ local function edits(list, i, try)
       for j = #node.body, 1, -1 do table.insert(list, i, node.body[j]) end
     end)
   end
-  for _, field in ipairs { "shield", "timeout", "into" } do
+  for _, field in ipairs { "shield", "collect", "timeout", "into" } do
     if node[field] then try(function() node[field] = nil end) end
   end
   for _, field in ipairs { "d", "timeout" } do

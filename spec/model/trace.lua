@@ -21,12 +21,21 @@ function trace.note(marks, node, now, ok, value, second)
     shown(value, {}), second ~= nil and " " .. shown(second, {}) or "")
 end
 
---- How each task ended.
-function trace.states(marks, tasks)
+local function sorted(list)
   local ids = {}
-  for id in pairs(tasks) do ids[#ids + 1] = id end
+  for id in pairs(list) do ids[#ids + 1] = id end
   table.sort(ids)
-  for _, id in ipairs(ids) do marks[#marks + 1] = ("task %d: %s"):format(id, tasks[id].state) end
+  return ids
+end
+
+--- How each task ended, and what children of each scope failed with, if they were collected.
+function trace.states(marks, tasks, collecting)
+  for _, id in ipairs(sorted(tasks)) do marks[#marks + 1] = ("task %d: %s"):format(id, tasks[id].state) end
+  for _, id in ipairs(sorted(collecting)) do
+    for _, e in ipairs(collecting[id].errors) do
+      marks[#marks + 1] = ("collected by scope %d: %s"):format(id, shown(e, {}))
+    end
+  end
 end
 
 return trace

@@ -154,7 +154,8 @@ end
 function World:close(task, s, ok, value, err, body_first, k)
   if s.timer then remove(self.timers, s.timer) end
   task.scope = s.parent
-  local failure = gather(err, body_first, s.failures)
+  s.errors = failures.of_children(s.failures)
+  local failure = gather(err, body_first, s.collect and {} or s.failures)
   local cancelled = is_cancelled(err) and s.reason
   local function leave(...)
     s.ended = true
@@ -172,7 +173,7 @@ end
 -- body(scope, done), done(ok, value or error); then k(ok, value or error, why nothing).
 function World:scope(task, opts, body, k)
   if task.scope.reason and not opts.shielded then return k(false, self:cancelled(task)) end
-  local s = { task = task, shielded = opts.shielded, finalizers = {} }
+  local s = { task = task, shielded = opts.shielded, collect = opts.collect, finalizers = {} }
   link(task.scope, s)
   task.scope = s
   if opts.timeout then s.timer = self:after(opts.timeout, function() self:cancel(s, "timeout") end) end
@@ -211,7 +212,7 @@ function World:end_task(task)
   else task.state, task.value = "failed", err end
   if err and task.state == "failed" and owner then
     table.insert(owner.failures, { err = err, task = task, held = task.held })
-    if not task.held and not self.broken.sibling then self:cancel(owner, "sibling_failed") end
+    if not (task.held or owner.collect or self.broken.sibling) then self:cancel(owner, "sibling_failed") end
   end
   task.ended = true
   for _, waiter in ipairs(task.awaiters) do self:ready(waiter) end
