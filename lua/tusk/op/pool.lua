@@ -16,8 +16,7 @@ Pool.__index = Pool
 
 local function suppress(err, e)
   if getmetatable(err) ~= errors.Error then return require("tusk.report").callback(e) end
-  err.suppressed = err.suppressed or {}
-  table.insert(err.suppressed, e)
+  errors.suppress(err, e)
 end
 
 local function call_close(_, self, value)
