@@ -38,6 +38,8 @@ end
 
 -- ---- who runs what ----
 
+local without = {} -- "luv: start, spawn" and so on, in the order met
+
 local function amount(w)
   local step = w.step or 1
   return math.max(step, math.floor(w.n * SCALE / step) * step)
@@ -49,7 +51,16 @@ local function reference(folder, name, luv)
   if luv and exists(folder .. "reference.lua") then return chain(luv.reference, { folder .. "reference.lua" }) end
 end
 
--- { { name, command }, … } of a workload.
+local function skip(peer, w)
+  say("  skipped:", peer.name, "has no program for", w.name)
+  if not without[peer.name] then
+    without[peer.name] = {}
+    without[#without + 1] = peer.name
+  end
+  table.insert(without[peer.name], w.name)
+end
+
+-- { { name, command, root }, … } of a workload; root: see ask_once.
 local function contestants(w, there)
   local name = w.programs or w.name
   local folder, list, luv = ("bench/workloads/%s/"):format(name), {}, nil
@@ -58,7 +69,7 @@ local function contestants(w, there)
     if exists(folder .. peer.file) then
       list[#list + 1] = { peer.name, chain(peer.command or {}, { folder .. peer.file }), peer.inside }
     else
-      say("  skipped:", peer.name, "has no program for", w.name)
+      skip(peer, w)
     end
   end
   list[#list + 1] = { "C", reference(folder, name, luv) }
@@ -167,6 +178,9 @@ local function versions(there)
     list[i] = path and (name .. ": " .. peers.ask(path, flag):sub(1, 60)) or name .. ": not there"
   end
   for i, peer in ipairs(there) do table.insert(list, i, peer.version) end
+  local git = peers.find("git")
+  local commit = git and program.run({ "rev-parse", "--short", "HEAD" }, { program = git })
+  if commit and commit.status == 0 then list[1] = list[1] .. ", commit " .. commit.stdout:match("%x+") end
   return list
 end
 
@@ -183,12 +197,20 @@ local function header(there, missing)
   return table.concat(lines, "\n") .. "\n\n"
 end
 
--- Results of a part, or of less work, are printed only. What was not measured is named.
-local function keep(head, results, there)
-  local left = {}
+-- What was not measured.
+local function rest(results)
+  local left, lines = {}, {}
   for i = #results + 1, #workloads do left[#left + 1] = workloads[i].name end
-  local rest = #left > 0 and "\nNot measured: " .. table.concat(left, ", ") .. ".\n" or ""
-  if not WANTED and SCALE == 1 then temp.write("bench/RESULTS.md", head .. report.table(results, there) .. rest) end
+  for _, name in ipairs(without) do
+    lines[#lines + 1] = ("%s has no program for: %s."):format(name, table.concat(without[name], ", "))
+  end
+  if #left > 0 and not WANTED then lines[#lines + 1] = "Not measured: " .. table.concat(left, ", ") .. "." end
+  return #lines > 0 and "\n" .. table.concat(lines, "\n\n") .. "\n" or ""
+end
+
+-- Results of a part, or of less work, are printed only.
+local function keep(head, results, there)
+  if not WANTED and SCALE == 1 then temp.write("bench/RESULTS.md", head .. report.table(results, there) .. rest(results)) end
 end
 
 local there, missing = peers.list()
@@ -204,4 +226,4 @@ temp.dir(function(dir)
   end
 end)
 assert(#results > 0, "no workload of that name")
-print(head .. report.table(results, there))
+print(head .. report.table(results, there) .. rest(results))
