@@ -335,6 +335,15 @@ static inline uint64_t host_now(const struct tusk *h)
 }
 /* The moment so many seconds from now; never, if that is too far. Refreshes h->now. */
 uint64_t host_due(struct tusk *h, double seconds);
+/* loop.c */
+int loop_open(struct tusk *h); /* 0, or -1 */
+/* Closes every handle that is still open, and lets the loop end. */
+void loop_close(struct tusk *h);
+/* One turn; blocks in the poll if `wait` and nothing is ready. -1: nothing can ever wake a task
+ * again. */
+int loop_turn(struct tusk *h, int wait);
+int loop_is_idle(struct tusk *h);
+void loop_before_poll(struct tusk *h); /* runs what was asked for before the next poll */
 /* Calls one of the Lua values with nothing, protected. */
 void host_call(struct tusk *h, enum callback which);
 void host_reference_async(struct tusk *h, int delta);

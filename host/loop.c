@@ -1,0 +1,227 @@
+/* loop.c: one host's loop: a turn, running, stepping, waking. */
+#include <signal.h>
+#include <pthread.h>
+
+#include "host.h"
+
+#define SLICE_NS    2000000u            /* resumes between two polls */
+#define STRIDE      64                  /* and between two looks at the clock meanwhile */
+#define BUDGET_MAX  (UINT64_MAX / 4000) /* of a step, in microseconds; a longer one has no end */
+#define CLOSE_TURNS 10000               /* and the loop, for what is in flight: turns */
+
+uint64_t host_due(struct tusk *h, double seconds)
+{
+    h->now = host_now(h); // the turn may have begun long ago
+    // something, however little: who waits for what is left of a time must get there
+    return seconds < 1e9
+               ? h->now + (uint64_t)(seconds * 1e9 + 0.5) + (seconds > 0 && seconds < 1e-9)
+               : UINT64_MAX;
+}
+
+/* While a binding may wake somebody from its thread, the loop must not find itself idle. */
+void host_reference_async(struct tusk *h, int delta)
+{
+    if (delta > 0 && h->waits++ == 0)
+        uv_ref((uv_handle_t *)&h->async);
+    else if (delta < 0 && --h->waits == 0)
+        uv_unref((uv_handle_t *)&h->async);
+}
+
+void tusk_before_poll(struct tusk *h, struct tusk_hook *k)
+{
+    if (k->queued)
+        return;
+    k->queued = 1;
+    k->next = NULL;
+    *h->before_poll_tail = k;
+    h->before_poll_tail = &k->next;
+}
+
+void loop_before_poll(struct tusk *h)
+{
+    while (h->before_poll) {
+        struct tusk_hook *k = h->before_poll;
+        h->before_poll = k->next;
+        if (!h->before_poll)
+            h->before_poll_tail = &h->before_poll;
+        k->queued = 0;
+        k->run(k);
+    }
+}
+
+/* ---- turns ---- */
+
+void host_call(struct tusk *h, enum callback which)
+{
+    lua_rawgeti(h->L, LUA_REGISTRYINDEX, h->callbacks[which]);
+    if (lua_pcall(h->L, 0, 0, 0))
+        lua_pop(h->L, 1);
+}
+
+static void stop_if_asked(struct tusk *h)
+{
+    if (!atomic_load_explicit(&h->stop, memory_order_relaxed) || h->stopping)
+        return;
+    h->stopping = 1;
+    scope_cancel(h, h->app ? &h->app->scope : &h->root, CANCEL_SHUTDOWN);
+    host_call(h, CALL_STOPPING);
+}
+
+static void collect_if_stressed(struct tusk *h)
+{
+    if (h->config.flags & TUSK_STRESS)
+        lua_gc(h->L, LUA_GCCOLLECT, 0);
+}
+
+int loop_is_idle(struct tusk *h)
+{
+    return !h->ready_head && timer_is_idle(h) && !h->before_poll;
+}
+
+/*
+ * One turn: resume what is ready, poll, fire timers. Blocks in the poll if `wait` and nothing is
+ * ready. -1: nothing can ever wake any task again.
+ */
+int loop_turn(struct tusk *h, int wait)
+{
+    h->now = host_now(h);
+    stop_if_asked(h);
+    inspect_if_asked(h);
+    task_drain(h, uv_hrtime() + SLICE_NS, STRIDE);
+    collect_if_stressed(h);
+    loop_before_poll(h);
+    if (!h->live)
+        return 0;
+    h->now = host_now(h);
+    int jumps = clock_may_jump(h);
+    timer_arm(h);
+    int more = uv_run(&h->loop, wait && !h->ready_head && !jumps ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    if (jumps)
+        clock_jump(h);
+    h->now = host_now(h);
+    timer_fire(h);
+    if (more || !wait || h->closing || !loop_is_idle(h))
+        return 0;
+    host_call(h, CALL_DEADLOCK);
+    return loop_is_idle(h) ? -1 : 0;
+}
+
+static void on_async(uv_async_t *async)
+{
+    wait_take_posted(async->data);
+}
+
+/* Writing to what nobody reads must be an error, not the end of the process. -> whether one was
+ * pending */
+static int block_sigpipe(sigset_t *old)
+{
+    sigset_t set, pending;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &set, old);
+    return sigismember(&pending, SIGPIPE);
+}
+
+static void unblock_sigpipe(const sigset_t *old, int was_pending)
+{
+    sigset_t set;
+    struct timespec now = {0};
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    if (!was_pending && !sigismember(old, SIGPIPE))
+        sigtimedwait(&set, NULL, &now); // takes away what the turns have raised
+    pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+tusk_rc tusk_run(tusk_host *h)
+{
+    sigset_t mask;
+    int pending = block_sigpipe(&mask), stuck = 0;
+    while (!stuck && (h->live || h->ready_head))
+        stuck = loop_turn(h, 1);
+    unblock_sigpipe(&mask, pending);
+    return stuck ? TUSK_E_STATE : TUSK_OK;
+}
+
+tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
+{
+    sigset_t mask;
+    int pending = block_sigpipe(&mask);
+    int jumps = clock_may_jump(h);
+    uv_timer_stop(&h->alarm); // it is for a poll that blocks
+    uv_run(&h->loop, UV_RUN_NOWAIT);
+    if (jumps)
+        clock_jump(h);
+    h->now = host_now(h);
+    timer_fire(h);
+    stop_if_asked(h);
+    inspect_if_asked(h);
+    if (budget_us)
+        task_drain(h, budget_us < BUDGET_MAX ? uv_hrtime() + budget_us * 1000 : UINT64_MAX, 1);
+    collect_if_stressed(h);
+    loop_before_poll(h);
+    uv_run(&h->loop, UV_RUN_NOWAIT);
+    unblock_sigpipe(&mask, pending);
+    return h->ready_head ? TUSK_STEP_MORE : h->live ? TUSK_STEP_WAITING : TUSK_STEP_IDLE;
+}
+
+int tusk_wait_fd(const tusk_host *h)
+{
+    return uv_backend_fd(&h->loop);
+}
+
+int tusk_wait_ms(const tusk_host *h)
+{
+    if (h->ready_head || h->before_poll)
+        return 0;
+    int ms = uv_loop_alive(&h->loop) ? uv_backend_timeout(&h->loop) : -1;
+    const struct heap *timers = &h->heaps[CLOCK_REAL];
+    if (!timers->count)
+        return ms;
+    uint64_t now = uv_hrtime(), due = timers->entries[1].due;
+    uint64_t own = due > now ? (due - now + 999999) / 1000000 : 0;
+    return ms < 0 || own < (uint64_t)ms ? (int)(own > 1000000 ? 1000000 : own) : ms;
+}
+
+void tusk_wakeup(tusk_host *h)
+{
+    uv_async_send(&h->async);
+}
+
+void tusk_shutdown(tusk_host *h)
+{
+    atomic_store(&h->stop, 1);
+    uv_async_send(&h->async);
+}
+
+/* ---- opening and closing ---- */
+
+int loop_open(struct tusk *h)
+{
+    if (uv_loop_init(&h->loop))
+        return -1;
+    if (uv_async_init(&h->loop, &h->async, on_async)) {
+        uv_loop_close(&h->loop);
+        return -1;
+    }
+    h->async.data = h;
+    uv_unref((uv_handle_t *)&h->async);
+    uv_timer_init(&h->loop, &h->alarm);
+    return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *ud)
+{
+    (void)ud;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* Closes what is still open first: an open handle would keep the loop, and this, from ending. */
+void loop_close(struct tusk *h)
+{
+    uv_walk(&h->loop, close_handle, NULL); // the host's, and luv's, whose memory is Lua's
+    for (int i = 0; i < CLOSE_TURNS && uv_run(&h->loop, UV_RUN_ONCE); i++)
+        ;
+}
