@@ -3,21 +3,13 @@ local kernel = require "tusk.kernel"
 local check = require "tusk.check"
 local errors = require "tusk.errors"
 local scope = require "tusk.scope"
+local task = require "tusk.task"
 
 local is_task = kernel.is_task
 local contest = {}
 
 local function await(t)
   return t:await()
-end
-
-local function end_tasks(n, list)
-  for i = 1, n do
-    if is_task(list[i]) then list[i]:cancel() end
-  end
-  for i = 1, n do
-    if is_task(list[i]) then pcall(await, list[i]) end
-  end
 end
 
 -- One entrant. What comes after the decision no longer counts; a cancellation never does.
@@ -38,7 +30,7 @@ local function body(s, c)
   c.scope = s
   if c.tasks then
     s:defer(function()
-      if kernel.scope_reason(s) ~= 0 then end_tasks(c.n, c.list) end
+      if kernel.scope_reason(s) ~= 0 then task.end_all(c.n, c.list) end
     end)
   end
   for i = 1, c.n do

@@ -86,6 +86,20 @@ task.spawn = kernel.spawn
 ---@type fun(fn: function|table, ...: any): tusk.Task
 task.async = kernel.async
 
+local function await(handle)
+  return handle:await()
+end
+
+--- Cancels the tasks among the first n of a list, then waits until all of them have ended.
+function task.end_all(n, list)
+  for i = 1, n do
+    if kernel.is_task(list[i]) then list[i]:cancel() end
+  end
+  for i = 1, n do
+    if kernel.is_task(list[i]) then pcall(await, list[i]) end
+  end
+end
+
 task.is_task = kernel.is_task
 task.wait = wait
 return task

@@ -11,20 +11,11 @@ local function await(t)
   return t:await()
 end
 
-local function cancel_tasks(n, list)
-  for i = 1, n do
-    if is_task(list[i]) then list[i]:cancel() end
-  end
-  for i = 1, n do
-    if is_task(list[i]) then pcall(await, list[i]) end
-  end
-end
-
 -- Children by position; a task given is awaited by a child of its own.
 local function body(s, n, list)
   local children = {}
   s:defer(function()
-    if kernel.scope_reason(s) ~= 0 then cancel_tasks(n, list) end
+    if kernel.scope_reason(s) ~= 0 then task.end_all(n, list) end
   end)
   for i = 1, n do
     local f = list[i]
