@@ -45,7 +45,7 @@ binding_src = $(wildcard bindings/$(1).c bindings/$(1).cc bindings/$(1)_*.c bind
 binding_obj = $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(call binding_src,$(1)))))
 binding_says = $(shell sed -n 's,^/\* $(1): \(.*\) \*/.*,\1,p' $(2))
 
-.PHONY: help all built run test check asan tsan stress bench install install-files clean deps deps-test FORCE
+.PHONY: help all built run test check asan tsan stress bench install install-files clean deps deps-test deps-bench FORCE
 .PHONY: check-format check-headers check-c check-lua check-layers
 
 help: ## this list
@@ -105,7 +105,7 @@ check-c:
 check-lua:
 	luacheck --quiet --no-color lua
 	@rm -rf $(BUILD)/expanded && mkdir -p $(BUILD)/expanded && cp .luacheckrc $(BUILD)/expanded/
-	@find $(wildcard plugins examples spec bench) -name '*.lua' | LC_ALL=C sort | while read -r f; do \
+	@find $(wildcard plugins examples spec bench/*.lua bench/lib bench/workloads) -name '*.lua' | LC_ALL=C sort | while read -r f; do \
 	  mkdir -p "$(BUILD)/expanded/$${f%/*}" && \
 	  $(BUILD)/tusk expand "$$f" >"$(BUILD)/expanded/$$f" || exit 1; done
 	cd $(BUILD)/expanded && luacheck --quiet --no-color .
@@ -201,6 +201,18 @@ deps: ## installs what building and running need (Debian, Ubuntu)
 
 deps-test: deps ## and what the specs and `make check` need
 	@$(call install_packages,$(DEPS_TEST))
+
+# The benchmark's peers, as far as they can be had here; it skips aloud what is missing. nginx's Lua module wants
+# a LuaJIT of its own, which would replace ours: it is unpacked, not installed.
+NGINX_LUA_DEBS := libnginx-mod-http-lua libnginx-mod-http-ndk lua-resty-core lua-resty-lrucache libluajit2-5.1-2 \
+  libluajit2-5.1-common
+
+deps-bench: deps-test ## and the peers of `make bench`: luajit, nginx with Lua; with npm also bun and drivers for node
+	@$(call install_packages,luajit redis-server)
+	@mkdir -p bench/peers/nginx-lua && cd bench/peers && apt-get download -q $(NGINX_LUA_DEBS) && \
+	  for deb in *.deb; do dpkg -x $$deb nginx-lua && rm $$deb; done
+	@command -v npm >/dev/null && cd bench && npm install --no-audit --no-fund --no-package-lock || \
+	  echo 'no npm here: bun is left out, and node where it needs a driver'
 
 # ---- building ----
 

@@ -46,12 +46,19 @@ local function bun()
   return { name = "bun", file = "node.js", command = { path }, version = "bun " .. peers.ask(path, "--version") }
 end
 
--- Its programs run inside a server: `inside` is the folder that Debian's packages were unpacked in, "" for the system.
-local function nginx_lua()
-  local path, root = peers.find("nginx", "/usr/sbin"), os.getenv("NGINX_LUA") or ""
-  if not path or not uv.fs_stat(root .. "/usr/lib/nginx/modules/ngx_http_lua_module.so") then
-    return { name = "nginx-lua", missing = "nginx has no Lua module" }
+local LUA_MODULE = "/usr/lib/nginx/modules/ngx_http_lua_module.so"
+
+-- The folder that Debian's packages were unpacked in, "" for the system; nil where there is no such module.
+local function nginx_lua_root()
+  for _, root in ipairs { os.getenv("NGINX_LUA") or "bench/peers/nginx-lua", "" } do
+    if uv.fs_stat(root .. LUA_MODULE) then return root ~= "" and uv.fs_realpath(root) or root end
   end
+end
+
+-- Its programs run inside a server.
+local function nginx_lua()
+  local path, root = peers.find("nginx", "/usr/sbin"), nginx_lua_root()
+  if not path or not root then return { name = "nginx-lua", missing = "nginx has no Lua module" } end
   return { name = "nginx-lua", file = "nginx.lua", inside = root, version = peers.ask(path, "-v") .. " with its Lua module" }
 end
 
