@@ -26,4 +26,9 @@ function tusk.ps()
   return require("tusk.inspect").tasks()
 end
 
-return setmetatable(tusk, { __index = function(_, name) return operators.get(name) end })
+-- tusk.text is there when it is first asked for.
+return setmetatable(tusk, { __index = function(_, name)
+  if name ~= "text" then return operators.get(name) end
+  tusk.text = require "tusk.text"
+  return tusk.text
+end })
