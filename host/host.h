@@ -283,6 +283,7 @@ void channel_open(lua_State *L, struct tusk *h);
 
 /* select.c */
 struct task *select_task(struct waiter *w);
+int select_is(const struct tusk_wait *w);
 /* Its case has come about; with the value on top of L, which is popped. */
 void select_wake(struct tusk *h, struct waiter *w);
 void select_give(lua_State *L, struct tusk *h, struct waiter *w);

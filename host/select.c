@@ -86,6 +86,13 @@ static struct queue *line_of(lua_State *L, int index)
     return d->task ? &d->task->awaiters : (luaL_argerror(L, index, "it has ended"), NULL);
 }
 
+static const struct tusk_wait_ops ops = {select_finish, select_cancel};
+
+int select_is(const struct tusk_wait *w)
+{
+    return w->ops == &ops;
+}
+
 static void find_lines(lua_State *L, struct select *s)
 {
     lua_getfenv(L, -1);
@@ -105,7 +112,6 @@ static void find_lines(lua_State *L, struct select *s)
  */
 static int op_wait(lua_State *L)
 {
-    static const struct tusk_wait_ops ops = {select_finish, select_cancel};
     struct tusk *h = HOST(L);
     size_t n = lua_objlen(L, 1);
     int timed = lua_type(L, 2) == LUA_TNUMBER;

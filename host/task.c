@@ -271,6 +271,7 @@ static void body_ended(struct tusk *h, struct task *t, int status)
         return;
     }
     t->state = TASK_JOINING;
+    t->since = h->now;
     t->own.joining = 1;
     if (!t->ok)
         scope_cancel(h, &t->own, CANCEL_SIBLING);

@@ -168,11 +168,11 @@ static int op_address(lua_State *L)
     return 1;
 }
 
-/* parked_for(task): how long it has been parked; nil if it is not */
+/* parked_for(task): how long it has waited, parked or for its children; nil if it does not */
 static int op_parked_for(lua_State *L)
 {
     struct handle *d = task_handle(L, 1);
-    if (!d->task || d->task->state != TASK_PARKED)
+    if (!d->task || (d->task->state != TASK_PARKED && d->task->state != TASK_JOINING))
         return 0;
     uint64_t now = HOST(L)->now, since = d->task->since; // perhaps of another clock
     lua_pushnumber(L, now > since ? (double)(now - since) / 1e9 : 0);

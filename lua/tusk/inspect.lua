@@ -1,28 +1,15 @@
 -- inspect.lua: the tasks that live, as data and as a tree for people.
 local kernel = require "tusk.kernel"
 local sites = require "tusk.sites"
+local stacks = require "tusk.stacks"
+local waits = require "tusk.waits"
 
-local getinfo, getlocal = debug.getinfo, debug.getlocal
+local getinfo = debug.getinfo
 
 local inspect = {}
 
 local FRAMES = 100
 local TEXT_MAX = 64 * 1024 -- bytes of a tree: what a socket takes at once, and a log keeps
-
--- The coroutine of the user's that co has resumed and that waits: the resume is a frame of coroutine.lua, whose
--- first local it is.
-local function resumed_by(co)
-  for level = 0, FRAMES do
-    local info = getinfo(co, level, "S")
-    if not info then return nil end
-    if info.source == "=[tusk.coroutine]" then
-      local _, inner = getlocal(co, level, 1)
-      if type(inner) == "thread" then return inner end
-    elseif info.what ~= "C" then
-      return nil
-    end
-  end
-end
 
 -- The name by which the user's code has called into the host: "recv", "await".
 local function method(co)
@@ -37,22 +24,29 @@ end
 
 -- Where a task's code is, in the generator it waits for, if it does; and what it has called there.
 local function place(task)
-  local co = kernel.coroutine_of(task)
-  for _ = 1, FRAMES do
-    local inner = co and resumed_by(co)
-    if not inner then break end
-    co = inner
-  end
+  local all = stacks.coroutines(task)
+  local co = all[#all]
   local site = co and sites.here(co) or nil
-  return site, site and not site.op and kernel.parked_for(task) and method(co) or nil
+  return site, site and not site.op and kernel.state(task) == "parked" and method(co) or nil
 end
 
-local function describe(task)
+-- A copy without what only the report itself can use.
+local function plain(on)
+  if not on then return nil end
+  local out = { kind = on.kind, text = on.text, what = on.what, name = on.name, tasks = on.tasks }
+  for i, case in ipairs(on.cases or {}) do
+    out.cases = out.cases or {}
+    out.cases[i] = plain(case)
+  end
+  return out
+end
+
+local function describe(task, on)
   local id, _, _, owner = kernel.info(task)
   local site, called = place(task)
   return {
     id = id, name = task.name, parent = owner and owner.id, state = task.state, site = site, op = site and site.op,
-    method = called,
+    method = called, on = plain(on),
     since = kernel.parked_for(task), deadline = kernel.deadline_of(task),
   }
 end
@@ -64,24 +58,29 @@ end
 ---@field state string "running" "ready" "parked" "joining": its body has ended, its children have not
 ---@field op string|nil the operator it is in, without "@"
 ---@field method string|nil the method it is in, where that is no operator: "recv", "await"
+---@field on tusk.Waits|nil what it waits on, where that is known: other tasks, a channel, a semaphore …
 ---@field site table|nil { file, line, column }
----@field since number|nil seconds that it has been parked
+---@field since number|nil seconds that it has waited
 ---@field deadline number|nil seconds that are left to it
 
---- All tasks that live, owners before what they own, older before younger.
+--- All tasks that live, owners before what they own.
+---@param report table|nil of waits.report, if the caller has one
 ---@return tusk.Inspected[]
-function inspect.tasks()
+function inspect.tasks(report)
+  report = report or waits.report()
   local list = {}
-  for i, task in ipairs(kernel.tasks()) do list[i] = describe(task) end
+  for i, task in ipairs(kernel.tasks()) do list[i] = describe(task, report.on[task]) end
   return list
 end
 
 local STATES = { parked = "waits", joining = "waits for its tasks", running = "runs", ready = "is ready" }
 
-local function line_of(t)
+--- One task as a line: `task 3 "mail" waits for task 4 since 0.3 s in await at app/main.lua:14`.
+---@param t tusk.Inspected
+function inspect.line(t)
   local out = { "task " .. t.id }
   if t.name then out[#out + 1] = ('"%s"'):format((t.name:sub(1, 60):gsub("%c", "?"))) end
-  out[#out + 1] = STATES[t.state] or t.state
+  out[#out + 1] = t.on and "waits " .. t.on.text or STATES[t.state] or t.state
   if t.since then out[#out + 1] = ("since %.1f s"):format(t.since) end
   if t.op or t.method then out[#out + 1] = "in " .. (t.op and "@" .. t.op or t.method) end
   if t.site then out[#out + 1] = ("at %s:%d"):format(t.site.file, t.site.line) end
@@ -125,7 +124,7 @@ function inspect.text()
   local list = inspect.tasks()
   local out, bytes, left_out = { ("%d task%s"):format(#list, #list == 1 and "" or "s") }, 0, 0
   walk(by_owner(list), function(t, depth)
-    local line = ("  "):rep(math.min(depth, 20) + 1) .. line_of(t)
+    local line = ("  "):rep(math.min(depth, 20) + 1) .. inspect.line(t)
     bytes = bytes + #line + 1
     if bytes <= TEXT_MAX then out[#out + 1] = line else left_out = left_out + 1 end
   end)

@@ -1,9 +1,10 @@
 -- report.lua: failures that nobody waits for, and hosts that can never go on.
 local kernel = require "tusk.kernel"
 local errors = require "tusk.errors"
-local sites = require "tusk.sites"
 
 local report = { failures = 0 }
+
+local LINES = 50 -- of those that wait, and of circles
 
 local function log_error(err)
   kernel.log(3, require("tusk.render").error(err))
@@ -27,27 +28,50 @@ function report.stuck(task)
     .. "now nothing holds it back", { help = { "let `cancelled` through: if err:is(\"cancelled\") then error(err, 0) end" } }))
 end
 
--- "task 3 "name" waits since 2.0 s in @sleep at main.lua:7"
-local function waiting_line(t, seconds)
-  local site = sites.here(kernel.coroutine_of(t))
-  local where = site and (site.op and " in @" .. site.op or "") .. (" at %s:%d"):format(site.file, site.line) or ""
-  return ("%s waits since %.1f s%s"):format(tostring(t), seconds, where)
+local function is_waiting(t)
+  return t.state == "parked" or t.state == "joining"
 end
 
---- A line for each task that waits.
----@return string[]
-function report.waiting()
+-- Those that wait, as data, oldest first; and the circles among them, as lists of tasks.
+local function look()
+  local found, list = require("tusk.waits").report(), {}
+  for _, t in ipairs(require("tusk.inspect").tasks(found)) do
+    if is_waiting(t) then list[#list + 1] = t end
+  end
+  table.sort(list, function(a, b) return a.id < b.id end)
+  return list, require("tusk.circles").find(found), found
+end
+
+-- A line for each of those that wait, and for each circle.
+local function lines_of(list, circles, found)
   local lines = {}
-  for _, t in ipairs(kernel.tasks()) do
-    local seconds = kernel.parked_for(t)
-    if seconds then lines[#lines + 1] = waiting_line(t, seconds) end
+  for i = 1, math.min(#list, LINES) do lines[i] = require("tusk.inspect").line(list[i]) end
+  if #list > LINES then lines[#lines + 1] = ("and %d more"):format(#list - LINES) end
+  for i = 1, math.min(#circles, LINES) do
+    lines[#lines + 1] = "in a circle: " .. require("tusk.circles").text(found, circles[i])
   end
   return lines
 end
 
---- Nothing can ever wake any task: the application fails with the list of who waits.
+--- A line for each task that waits: on what, since when, where; and one for each circle among them.
+---@return string[]
+function report.waiting()
+  return lines_of(look())
+end
+
+local function ids(tasks)
+  local list = {}
+  for i, task in ipairs(tasks) do list[i] = task.id end
+  return list
+end
+
+--- Nothing can ever wake any task: the application fails with who waits on what, in `waits` as tusk.ps() gives it,
+--- and in `circles` the ids of tasks that wait for each other.
 function report.deadlock()
-  local err = errors.new("deadlock", "every task waits, and nothing can wake any of them", { help = report.waiting() })
+  local list, circles, found = look()
+  local err = errors.new("deadlock", "every task waits, and nothing can wake any of them",
+    { help = lines_of(list, circles, found), waits = list, circles = {} })
+  for i, tasks in ipairs(circles) do err.circles[i] = ids(tasks) end
   if not (report.app and kernel.scope_fail(report.app, err)) then log_error(err) end
 end
 

@@ -14,7 +14,8 @@ local checkpoint, note, rethrow = core.checkpoint, errors.note, errors.rethrow
 local Semaphore = { __name = "semaphore" }
 Semaphore.__index = Semaphore
 
-local semaphore = {}
+--- holders: who is inside of these functions holds a permit: function → what gives the semaphore for its `self`.
+local semaphore = { holders = {} }
 
 --- Waits for a permit. Whoever is woken has it: a cancelled waiter has left the line before.
 function semaphore.take(self)
@@ -49,6 +50,8 @@ function Semaphore:with(fn, ...)
   return given_back(self, xpcall(fn, note, ...))
 end
 
+semaphore.holders[Semaphore.with] = function(self) return self end
+
 ---@class tusk.Lease
 local Lease = {}
 
@@ -63,15 +66,30 @@ function Lease:release()
   local state = debug.getfenv(self)
   local sem = state.semaphore
   state.semaphore = nil
-  if sem then give(sem) end
+  if not sem then return end
+  sem.leases[self] = nil
+  give(sem)
 end
 
 lease_meta.__index, lease_meta.__gc, lease_meta.__name = Lease, Lease.release, "lease"
 
+local WEAK = { __mode = "k" }
+
 local function lease(self)
   local new = newproxy(template)
-  debug.setfenv(new, { semaphore = self })
+  debug.setfenv(new, { semaphore = self, task = kernel.current() })
+  self.leases = self.leases or setmetatable({}, WEAK)
+  self.leases[new] = true
   return new
+end
+
+--- The tasks that have taken leases which are out, in the order they began.
+---@return tusk.Task[]
+function semaphore.leaseholders(self)
+  local tasks = {}
+  for out in pairs(self.leases or {}) do tasks[#tasks + 1] = debug.getfenv(out).task end
+  table.sort(tasks, function(a, b) return a.id < b.id end)
+  return tasks
 end
 
 --- Waits for a permit: a lease with :release(). Where it can, `with` is the safer way.

@@ -153,16 +153,77 @@ error("main", 0)
   end)
 end)
 
+local function deadlock(name, text)
+  local result = run(text)
+  assert.equal(golden.text(name), (result.stderr:gsub("since [%d.]+ s", "since 0.0 s")))
+  assert.equal(1, result.status)
+end
+
 describe("a deadlock", function()
   it("is an error that lists who waits, and where", function()
-    local result = run [[
+    deadlock("deadlock", [[
 local queue = require("tusk.core").Queue.new()
 @spawn({ name = "reader" }, function() queue:park() end)
 queue:park()
-]]
-    local text = result.stderr:gsub("since [%d.]+ s", "since 0.0 s")
-    assert.equal(golden.text("deadlock"), text)
-    assert.equal(1, result.status)
+]])
+  end)
+
+  it("says on what each of them waits: channels, cases of a select, permits, children, generators", function()
+    deadlock("deadlock_graph", [[
+local jobs, results = @channel(), @channel(1)
+local pool = @pool { open = function() return {} end, max = 1 }
+results:send(1)
+local worker = @spawn({ name = "worker" }, pool.with, pool, function() jobs:recv() print() end)
+@spawn({ name = "second" }, function() pool:with(print) end)
+@spawn({ name = "sender" }, function() results:send(2) end)
+@spawn(function()
+  @select { { jobs, "job" }, { worker, "done" }, { @watch(1), "changed" } }
+end)
+local lines = coroutine.wrap(function() coroutine.yield(jobs:recv()) end)
+@spawn({ name = "reader" }, function() for _ in lines do print() end end)
+@spawn({ name = "parent" }, function()
+  for _ = 1, 5 do @spawn(@(results:send(3))) end
+end)
+@scope({ name = "import" }, function(s) s:spawn(function() jobs:recv() print() end) end)
+]])
+  end)
+
+  it("names tasks that await each other as a circle", function()
+    deadlock("deadlock_await", [[
+local chicken, egg
+chicken = @spawn({ name = "chicken" }, function()
+  @yield()
+  egg:await()
+  print()
+end)
+egg = @spawn({ name = "egg" }, function()
+  chicken:await()
+  print()
+end)
+]])
+  end)
+
+  it("names permits taken crosswise as a circle, and a child that wants what its parent holds", function()
+    deadlock("deadlock_permits", [[
+local left, right, own = @semaphore(1), @semaphore(1), @semaphore(1)
+local function take(first, second)
+  first:with(function()
+    @yield()
+    second:with(print)
+  end)
+end
+@spawn({ name = "Alice" }, take, left, right)
+@spawn({ name = "Bob" }, function()
+  local lease = right:acquire()
+  @yield()
+  left:acquire()
+  lease:release()
+end)
+own:with(function()
+  local value = @all(function() own:with(print) end)
+  print(value)
+end)
+]])
   end)
 
   it("ends the program also when nobody can be told", function()

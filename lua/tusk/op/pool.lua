@@ -111,6 +111,11 @@ function Pool:with(fn, ...)
   return leave(self, holder, xpcall(work, errors.note, self, holder, fn, ...))
 end
 
+local function gate_of(self)
+  return self.gate
+end
+semaphore.holders[Pool.with], semaphore.holders[leave] = gate_of, gate_of
+
 --- Closes what lies in the pool now, and what is in use when it comes back. Who waits, and whoever comes later, gets
 --- `closed`.
 function Pool:close()
