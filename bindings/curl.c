@@ -55,24 +55,31 @@ static void easy_give(struct request *r)
 
 /* ---- the end of a request ---- */
 
-/* Takes r out of the multi; its connection closes unless the answer is complete. */
-static void request_unlink(struct request *r)
+void transfer_end(struct request *r)
 {
-    struct http *http = r->http;
-    assert(!http->inside);
-    curl_multi_remove_handle(http->multi, r->easy);
+    if (!r->easy)
+        return;
+    assert(!r->http->inside);
+    curl_multi_remove_handle(r->http->multi, r->easy);
     easy_give(r);
+}
+
+void request_leave(struct request *r)
+{
+    tusk_disown(&r->owned);
+    if (!r->active)
+        return;
+    r->active = 0;
     if (r->prev)
         r->prev->next = r->next;
     else
-        http->active = r->next;
+        r->http->active = r->next;
     if (r->next)
         r->next->prev = r->prev;
 }
 
-/* Whether bytes of it may have left. Until it has started, libcurl tells of the handle's last one.
- */
-static int bytes_left(struct request *r)
+// Until it has started, libcurl tells of the handle's last one.
+int request_left(struct request *r)
 {
     long size = 0;
     if (r->started)
@@ -80,17 +87,29 @@ static int bytes_left(struct request *r)
     return size > 0;
 }
 
-static void request_done(struct request *r, CURLcode code)
+void answer_read(struct request *r)
 {
-    r->code = code;
-    r->sent = (uint8_t)bytes_left(r);
+    r->sent = (uint8_t)request_left(r);
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->status);
     curl_easy_getinfo(r->easy, CURLINFO_HTTP_VERSION, &r->version);
-    curl_easy_getinfo(r->easy, CURLINFO_TOTAL_TIME, &r->elapsed);
     curl_easy_getinfo(r->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &r->expected);
+}
+
+void request_done(struct request *r, CURLcode code)
+{
+    r->code = code;
     if (!r->os_error)
         curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &r->os_error);
-    request_unlink(r);
+    if (!r->handed) {
+        answer_read(r);
+        curl_easy_getinfo(r->easy, CURLINFO_TOTAL_TIME, &r->elapsed);
+    }
+    transfer_end(r);
+    if (r->handed) {
+        body_ended(r);
+        return;
+    }
+    request_leave(r);
     tusk_wake(&r->wait);
 }
 
@@ -98,7 +117,7 @@ static void take_unwatched(struct http *http)
 {
     for (struct request *r = http->active, *next; r; r = next) {
         next = r->next;
-        if (r->unwatched)
+        if (r->unwatched && r->easy)
             request_done(r, CURLE_COULDNT_CONNECT);
     }
 }
@@ -172,8 +191,9 @@ static int set_timer(CURLM *multi, long ms, void *ud)
 static void request_cancel(struct tusk_wait *wait)
 {
     struct request *r = (struct request *)wait;
-    r->abandoned = (uint8_t)bytes_left(r);
-    request_unlink(r);
+    r->abandoned = (uint8_t)request_left(r);
+    transfer_end(r);
+    request_leave(r);
     if (r->abandoned)
         tusk_wake(wait);
     else
@@ -199,15 +219,21 @@ static int request_finish(lua_State *L, struct tusk_wait *wait)
     struct request *r = (struct request *)wait;
     if (r->abandoned)
         return tusk_fail_cancelled(L, 1);
-    if (r->code)
+    if (r->code && !r->handed)
         return request_fail(L, r);
     luaL_checkstack(L, 6, "an answer");
     lua_pushinteger(L, r->status);
     lua_pushlstring(L, r->head.data ? r->head.data : "", r->head.length);
-    lua_pushlstring(L, r->body.data ? r->body.data : "", r->body.length);
+    if (r->handed)
+        lua_pushvalue(L, 1); // itself
+    else
+        lua_pushlstring(L, r->body.data ? r->body.data : "", r->body.length);
     lua_pushstring(L, version_name(r->version));
     lua_pushnumber(L, r->elapsed);
-    request_free(r);
+    if (r->handed)
+        body_own(L, r);
+    else
+        request_free(r);
     return 5;
 }
 
@@ -216,6 +242,8 @@ static const struct tusk_wait_ops request_ops = {request_finish, request_cancel}
 static int op_request_gc(lua_State *L)
 {
     struct request *r = lua_touserdata(L, 1);
+    if (r->active)
+        body_close(r);
     if (r->easy) // never started: an error came first
         curl_easy_cleanup(r->easy);
     r->easy = NULL;
@@ -233,6 +261,7 @@ static int request_start(lua_State *L, struct request *r)
         easy_give(r);
         return -1;
     }
+    r->active = 1;
     r->next = http->active;
     if (r->next)
         r->next->prev = r;
@@ -242,8 +271,10 @@ static int request_start(lua_State *L, struct request *r)
 
 /*
  * perform{method, url, label, peer, headers, body, user, password, timeout, after, connect_timeout,
- * max_body, idempotent, ca, cert, key, insecure} -> status, header block, body, version, seconds.
- * One exchange; redirects are the caller's. Everything in the table has been checked.
+ * max_body, idempotent, ca, cert, key, insecure, stream, stall, follow} -> status, header block,
+ * body, version, seconds. One exchange; redirects are the caller's. Everything in the table has
+ * been checked. With stream it returns once the head is there, and the body is what to read it
+ * from; with follow too, that of a redirect is a string all the same.
  */
 static int op_perform(lua_State *L)
 {
@@ -266,9 +297,9 @@ static void http_close(struct tusk_hook *k)
 {
     struct http *http = (struct http *)((char *)k - offsetof(struct http, at_close));
     http->closing = 1;
-    while (http->active) {
-        http->active->abandoned = 1;
-        request_unlink(http->active);
+    for (struct request *r; (r = http->active);) {
+        r->abandoned = 1;
+        body_close(r);
     }
     while (http->spares)
         curl_easy_cleanup(http->spare[--http->spares]);
@@ -317,7 +348,11 @@ int luaopen_tusk_binding_curl(lua_State *L)
     url_open(L);
     lua_pushcfunction(L, op_url);
     lua_setfield(L, -2, "url");
-    lua_createtable(L, 0, 1); // the metatable of requests
+    lua_pushcfunction(L, op_body_read);
+    lua_setfield(L, -2, "read");
+    lua_pushcfunction(L, op_body_close);
+    lua_setfield(L, -2, "close");
+    luaL_newmetatable(L, REQUEST);
     lua_pushcfunction(L, op_request_gc);
     lua_setfield(L, -2, "__gc");
     struct http *http = http_new(tusk_of(L), tusk_loop(L));

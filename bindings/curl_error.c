@@ -40,8 +40,20 @@ static void push_limit(lua_State *L, struct request *r)
     lua_setfield(L, -2, "limit");
 }
 
+static void push_stall(lua_State *L, struct request *r)
+{
+    tusk_error(L, "timeout", "no byte of the body of %s within %f s (%f bytes came before)",
+               r->label, r->stall_after, (double)r->received);
+    lua_pushnumber(L, r->stall_after);
+    lua_setfield(L, -2, "after");
+}
+
 static void push_timeout(lua_State *L, struct request *r)
 {
+    if (r->handed) {
+        push_stall(L, r);
+        return;
+    }
     if (!r->started && r->elapsed < r->after - 0.001) {
         int resolving = !strncmp(r->detail, "Resolving", 9); // how libcurl tells them apart
         tusk_error(L, resolving ? "http.dns" : "http.connect",
@@ -71,10 +83,10 @@ static void push_broken(lua_State *L, struct request *r)
         tusk_error(L, "http.connect", "%s closed the connection before it answered", r->peer);
     else if (r->expected >= 0)
         tusk_error(L, "http.body", "%s closed the connection after %f of %f bytes of the body",
-                   r->peer, (double)r->body.length, (double)r->expected);
+                   r->peer, (double)r->received, (double)r->expected);
     else
         tusk_error(L, "http.body", "%s closed the connection within the body (after %f bytes)",
-                   r->peer, (double)r->body.length);
+                   r->peer, (double)r->received);
 }
 
 static int is_broken(const struct request *r)
@@ -83,17 +95,18 @@ static int is_broken(const struct request *r)
            r->code == CURLE_GOT_NOTHING || r->code == CURLE_PARTIAL_FILE;
 }
 
-static struct failure failure_of(CURLcode code)
+static struct failure failure_of(const struct request *r)
 {
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++)
-        if (failures[i].code == code)
-            return failures[i].failure;
-    return (struct failure){"http.protocol", 0};
+        if (failures[i].code == r->code)
+            return r->head_done ? (struct failure){"http.body", failures[i].failure.retry}
+                                : failures[i].failure;
+    return (struct failure){r->head_done ? "http.body" : "http.protocol", 0};
 }
 
 static int push_error(lua_State *L, struct request *r)
 {
-    struct failure f = failure_of(r->code);
+    struct failure f = failure_of(r);
     if (r->too_large)
         return push_limit(L, r), 0;
     if (r->head_too_large || (r->code == CURLE_OUT_OF_MEMORY && r->sent && !r->head_done))
@@ -102,7 +115,7 @@ static int push_error(lua_State *L, struct request *r)
                0;
     if (r->code == CURLE_OPERATION_TIMEDOUT)
         return push_timeout(L, r), 1;
-    if (r->code == CURLE_COULDNT_CONNECT)
+    if (r->code == CURLE_COULDNT_CONNECT && !r->handed)
         return push_connect(L, r), 1;
     if (is_broken(r))
         return push_broken(L, r), 1;

@@ -70,6 +70,9 @@ void request_read(lua_State *L, struct request *r)
     r->limit = (curl_off_t)number_field(L, "max_body");
     r->idempotent = (uint8_t)flag_field(L, "idempotent");
     r->expected = -1;
+    r->stream = (uint8_t)flag_field(L, "stream");
+    r->follow = (uint8_t)flag_field(L, "follow");
+    r->stall_after = number_field(L, "stall");
     if (!r->label || !r->peer || !text_field(L, "url") || !text_field(L, "method"))
         luaL_error(L, "perform: url, method, label and peer are needed");
     read_headers(L, r);
@@ -77,7 +80,7 @@ void request_read(lua_State *L, struct request *r)
 
 /* ---- what libcurl calls while it works ---- */
 
-static int buffer_add(struct buffer *b, const char *data, size_t n)
+int buffer_add(struct buffer *b, const char *data, size_t n)
 {
     if (b->length + n > b->size) {
         size_t size = b->size ? b->size * 2 : 4096;
@@ -105,14 +108,22 @@ static int status_of(const char *line, size_t n)
     return (space[1] - '0') * 100 + (space[2] - '0') * 10 + (space[3] - '0');
 }
 
+static int is_redirect(int status)
+{
+    return (status >= 301 && status <= 303) || status == 307 || status == 308;
+}
+
 /* A blank line ends the block; an interim answer's block is forgotten. */
 static void head_end(struct request *r)
 {
     int status = status_of(r->head.data, r->head.length);
-    if (status >= 100 && status < 200)
+    if (status >= 100 && status < 200) {
         r->head.length = 0;
-    else
-        r->head_done = 1;
+        return;
+    }
+    r->head_done = 1;
+    if (r->stream && !(r->follow && is_redirect(status)))
+        body_open(r);
 }
 
 static size_t head_line(char *data, size_t size, size_t count, void *ud)
@@ -153,6 +164,8 @@ static size_t body_part(char *data, size_t size, size_t count, void *ud)
 {
     struct request *r = ud;
     size_t n = size * count;
+    if (r->handed)
+        return body_arrived(r, data, n);
     if ((!r->body.length && n && !r->body.data && body_begin(r)) ||
         r->body.length + n > (size_t)r->limit) {
         r->too_large = 1;
@@ -162,6 +175,7 @@ static size_t body_part(char *data, size_t size, size_t count, void *ud)
         r->no_memory = 1;
         return n + 1;
     }
+    r->received += (curl_off_t)n;
     return n;
 }
 
@@ -282,10 +296,23 @@ static int set_tls(lua_State *L, struct request *r)
            set(r->easy, CURLOPT_SSLKEY, key);
 }
 
+/*
+ * libcurl 7.88 stops reading from a HTTP/2 connection while one of its streams is paused, so that
+ * every other request on it would wait for the reader of this one.
+ */
+static void set_stream(struct request *r)
+{
+    if (!r->stream)
+        return;
+    r->special = 1;
+    curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+}
+
 int request_configure(lua_State *L, struct request *r)
 {
     easy_bind(r->easy, r);
     set_timeouts(L, r);
+    set_stream(r);
     int failed = set(r->easy, CURLOPT_URL, text_field(L, "url")) | set_method(L, r->easy) |
                  set_credentials(L, r) | set_tls(L, r);
     return failed ? -1 : 0;

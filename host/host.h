@@ -57,10 +57,11 @@ struct timer { /* an entry of a heap; slot 0: not armed */
 
 struct scope {
     struct scope *parent, *child, *next, *prev;
-    struct task *task; /* runs the body; NULL for the root */
-    uint32_t live;     /* children not ended: tasks' own scopes and nested scopes */
-    int errors;        /* registry reference of the list of failures, or 0 */
-    uint8_t reason;    /* enum cancel_reason */
+    struct task *task;        /* runs the body; NULL for the root */
+    uint32_t live;            /* children not ended: tasks' own scopes and nested scopes */
+    int errors;               /* registry reference of the list of failures, or 0 */
+    struct tusk_owned *owned; /* what bindings gave it */
+    uint8_t reason;           /* enum cancel_reason */
     uint8_t is_task, shielded, joining, on_error;
     uint8_t delivered; /* how often somebody inside has been told that it is cancelled */
 };
@@ -217,6 +218,9 @@ void task_push_handle(lua_State *L, struct task *t);
 
 /* task_lua.c */
 void task_open(lua_State *L, struct tusk *h); /* adds its functions to the table on top */
+
+/* owned.c: ends what bindings gave a scope that has ended */
+void owned_end_all(struct scope *s);
 
 /* queue.c: a task stands in one line at most, a select in many */
 void queue_put(struct queue *q, struct waiter *w);

@@ -182,6 +182,8 @@ static int op_close(lua_State *L)
     struct explicit_scope *x = scope_check(L, 1);
     timer_stop(h, &x->timer);
     x->scope.task->scope = x->scope.parent;
+    if (x->scope.owned)
+        owned_end_all(&x->scope);
     scope_unlink(&x->scope);
     x->scope.task = NULL;
     if (h->probe.scope == &x->scope)

@@ -48,6 +48,8 @@ static void abandon(struct tusk *h, struct scope *outermost)
     for (struct scope *s = outermost; s; s = explicit_child(s)) {
         scope_cancel(h, s, CANCEL_OUTER);
         hand_over(h, s, owner);
+        if (s->owned)
+            owned_end_all(s);
         s->task = NULL;
     }
     scope_unlink(outermost);

@@ -238,6 +238,8 @@ static struct scope *end_one(struct tusk *h, struct task *t)
     h->live--;
     while (t->awaiters.head)
         queue_wake(h, t->awaiters.head);
+    if (t->own.owned)
+        owned_end_all(&t->own);
     record_put(h, t);
     return scope_unlink(&t->own);
 }

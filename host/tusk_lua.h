@@ -24,7 +24,8 @@ struct tusk;
 struct tusk_wait;
 
 struct tusk_wait_ops {
-    /* Runs in the task after its wake: pushes results and returns their number, or raises. */
+    /* Runs in the task after its wake, with w at index 1: pushes results and returns their number,
+     * or raises. */
     int (*finish)(lua_State *L, struct tusk_wait *w);
     /*
      * Loop thread. Asks for an early end; leads to exactly one wake, now or later: either
@@ -76,6 +77,20 @@ TUSK_LUA_EXPORT void tusk_drop(struct tusk_wait *w);
  * Counts against the turn's budget; when that is spent the task first lets others run.
  */
 TUSK_LUA_EXPORT int tusk_inline(lua_State *L, int n);
+
+/*
+ * Something that a scope owns: embed it in the binding's state. `end` runs once, when the scope has
+ * ended: on the loop thread, outside libuv's callbacks, perhaps from a collection. It must not use
+ * Lua, and must not disown.
+ */
+struct tusk_owned {
+    void (*end)(struct tusk_owned *o);
+    struct tusk_owned *next, **link;
+};
+/* From a task: gives o to the innermost scope around it. */
+TUSK_LUA_EXPORT void tusk_own(lua_State *L, struct tusk_owned *o);
+/* Takes it back: `end` will not run. Of one that nobody owns: no effect. */
+TUSK_LUA_EXPORT void tusk_disown(struct tusk_owned *o);
 
 /* Nanoseconds on the host's clock (monotonic; virtual in tests). */
 TUSK_LUA_EXPORT uint64_t tusk_now(lua_State *L);

@@ -440,6 +440,13 @@ describe("cancelled at every point, a request leaves nothing open:", function()
     assert.equal("body", @http.post(server.url .. "/y", { body = "body" }):text())
   end)
 
+  case("http stream", "a body that is streamed, to its end and not", function()
+    assert.equal('{"a":1}', @http.get(server.url .. "/x", { stream = true }):text())
+    @http.get(server.url .. "/x", { stream = true }):chunks()() -- and no more of them
+    @scope(function() @http.get(server.url .. "/x", { stream = true }) end)
+    assert.equal(1, @http.get(server.url .. "/x", { stream = true }):lines():map(string.upper, { concurrency = 2 }):count())
+  end)
+
   case("http", "several at once, under a deadline", function()
     @timeout("10s", function()
       local a, b = @all(@(@http.get(server.url .. "/a")), @(@http.get(server.url .. "/b")))

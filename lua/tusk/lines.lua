@@ -1,28 +1,29 @@
 -- lines.lua: lines out of chunks. Only "\n" ends a line; a last line without one counts.
 
-local errors = require "tusk.errors"
 local streamed = require "tusk.streamed"
 
-local find, sub, concat = string.find, string.sub, table.concat
+local byte, find, sub, concat = string.byte, string.find, string.sub, table.concat
+
+local CR = 13
 
 -- __collects: what is left open is closed by collection.
 local Lines = streamed.extend { __name = "lines", __collects = true }
 Lines.__index = Lines
 
-local function too_long(self)
+local function refuse(self)
   self:close()
-  errors.raise("file.too_large", ("line %d of \"%s\" is longer than %d bytes")
-    :format(self.number + 1, self.name, self.max), { path = self.name, line = self.number + 1 })
+  self.too_long(self.number + 1, self.max)
 end
 
 --- An iterator over the lines of what read() returns until nil.
 ---@param read fun(): string|nil
 ---@param close fun()
----@param name string what to call the source in messages
 ---@param max integer the most bytes of one line
-function Lines.new(read, close, name, max)
+---@param too_long fun(line: integer, max: integer) raises: the line of that number is longer
+---@param crlf boolean|nil a "\r" before the "\n" belongs to the end of the line
+function Lines.new(read, close, max, too_long, crlf)
   return setmetatable({
-    read = read, on_close = close, name = name, max = max,
+    read = read, on_close = close, max = max, too_long = too_long, crlf = crlf or false,
     chunk = "", at = 1, number = 0, parts = {}, held = 0,
   }, Lines)
 end
@@ -36,15 +37,16 @@ function Lines:close()
 end
 
 local function counted(self, line)
-  if #line > self.max then too_long(self) end
+  if #line > self.max then refuse(self) end
   self.number = self.number + 1
+  if self.crlf and byte(line, -1) == CR then return sub(line, 1, -2) end
   return line
 end
 
 local function keep(self, piece)
   self.parts[#self.parts + 1] = piece
   self.held = self.held + #piece
-  if self.held > self.max then too_long(self) end
+  if self.held > self.max then refuse(self) end
 end
 
 local function joined(self)

@@ -31,6 +31,7 @@ local function with_defaults(defaults, opts)
   for _, name in ipairs(INHERITED) do
     if all[name] == nil then all[name] = defaults[name] end
   end
+  if all.stream and all.stall == nil then all.stall = defaults.stall end
   if all.bearer == nil and all.basic == nil then all.bearer, all.basic = defaults.bearer, defaults.basic end
   return all
 end

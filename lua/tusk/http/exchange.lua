@@ -49,14 +49,16 @@ local function spec_of(plan, left)
     headers = lines_of(plan), body = plan.body, user = plan.user, password = plan.password,
     timeout = left, after = plan.timeout, connect_timeout = plan.connect_timeout, max_body = plan.max_body,
     idempotent = plan.idempotent, ca = tls.ca, cert = tls.cert, key = tls.key, insecure = tls.insecure,
+    stream = plan.stream, stall = plan.stall, follow = plan.redirects > 0,
   }
 end
 
 local function perform(plan, left)
   local status, head, body, http_version, elapsed = core.settle(raw.perform(spec_of(plan, left)))
+  local streamed = type(body) == "userdata"
   return response.new {
-    status = status, head = head, body = body, http_version = http_version, elapsed = elapsed,
-    url = plan.address,
+    status = status, head = head, http_version = http_version, elapsed = elapsed, url = plan.address,
+    body = not streamed and body or nil, source = streamed and body or nil, max_body = plan.max_body,
   }
 end
 

@@ -8,15 +8,15 @@ local options = {}
 
 options.request = {
   "headers", "query", "json", "form", "body", "bearer", "basic", "timeout", "connect_timeout", "max_body",
-  "redirects", "tls",
+  "redirects", "tls", "stream", "stall",
 }
 options.send = { "method", "url", unpack(options.request) }
 options.client = {
-  "base", "headers", "timeout", "connect_timeout", "max_body", "redirects", "bearer", "basic", "tls",
+  "base", "headers", "timeout", "connect_timeout", "max_body", "redirects", "bearer", "basic", "tls", "stall",
   "max_connections",
 }
 
-local TIMEOUT, CONNECT_TIMEOUT = 30, 10 -- seconds
+local TIMEOUT, CONNECT_TIMEOUT, STALL = 30, 10, 30 -- seconds
 local MAX_BODY = 16 * 1024 * 1024
 local REDIRECTS = 5
 
@@ -32,7 +32,9 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field body string|nil
 ---@field user string|nil
 ---@field password string|nil
----@field timeout number seconds
+---@field timeout number seconds; of a streamed answer up to the end of its head
+---@field stream boolean
+---@field stall number seconds that a reader of a streamed body waits for bytes
 ---@field connect_timeout number seconds
 ---@field max_body number bytes
 ---@field redirects integer
@@ -121,10 +123,17 @@ local function redirects_of(v)
   return v
 end
 
+local function stall_of(v)
+  local seconds = check.duration("stall", v, STALL)
+  if seconds <= 0 then check.fail("stall: more than nothing is needed", { argument = "stall" }) end
+  return seconds
+end
+
 --- Checks what a request and a client have in common; raises kind `argument`.
 function options.limits(plan, opts)
   plan.timeout = check.duration("timeout", opts.timeout, TIMEOUT)
   plan.connect_timeout = check.duration("connect_timeout", opts.connect_timeout, CONNECT_TIMEOUT)
+  plan.stall = stall_of(opts.stall)
   plan.max_body = check.size("max_body", opts.max_body, MAX_BODY)
   plan.redirects = redirects_of(opts.redirects)
   plan.tls = tls_of(opts.tls)
@@ -140,6 +149,10 @@ function options.plan(method, target, opts)
   local parts = url.parse(target)
   local plan = options.limits({ method = method_of(method), target = parts, address = parts.url }, opts)
   if opts.query ~= nil then plan.address = url.with_query(parts.url, opts.query) end
+  plan.stream = check.opt_boolean("stream", opts.stream) or false
+  if opts.stall ~= nil and not plan.stream then
+    check.fail("stall: only a body with stream = true can stall; timeout is for whole answers", { argument = "stall" })
+  end
   plan.headers = headers.check(opts.headers)
   plan.idempotent = IDEMPOTENT[plan.method] or headers.has(plan.headers, "idempotency-key")
   body_of(plan, opts)

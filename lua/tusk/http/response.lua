@@ -1,4 +1,5 @@
 -- response.lua: what a request returns.
+local body = require "tusk.http.body"
 local check = require "tusk.check"
 local errors = require "tusk.errors"
 local headers = require "tusk.http.headers"
@@ -31,40 +32,43 @@ local function own(self, name)
   return self
 end
 
----@param fields table { status, head, body, url, http_version, elapsed }
+---@param fields table { status, head, body or source, max_body, url, http_version, elapsed }
 ---@return tusk.http.Response
 function response.new(fields)
   fields.ok = fields.status >= 200 and fields.status <= 299
   return setmetatable(fields, meta)
 end
 
---- The body. Strings are bytes: what was received, decompressed.
+--- The body, or what of a streamed one has not been read yet. Strings are bytes: what was received, decompressed.
 ---@return string
 function Response:text()
-  return own(self, "text").body
+  return body.text(own(self, "text"))
 end
 
 ---@return string
 function Response:bytes()
-  return own(self, "bytes").body
+  return body.text(own(self, "bytes"))
 end
 
 --- The body as JSON; raises what @json.decode raises.
 function Response:json()
-  return operators.get("json").decode(own(self, "json").body)
+  return operators.get("json").decode(body.text(own(self, "json")))
 end
 
---- Iterates over the lines of the body, without their ends.
----@return fun(): string|nil
+--- The body in pieces, a string each, as they arrive: an iterator with the methods of a stream.
+---@return tusk.http.Chunks
+function Response:chunks()
+  return body.chunks(own(self, "chunks"))
+end
+
+--- The lines of the body, without their ends: an iterator with the methods of a stream.
 function Response:lines()
-  local body, at = own(self, "lines").body, 1
-  return function()
-    if at > #body then return nil end
-    local stop = body:find("\n", at, true) or #body + 1
-    local line = body:sub(at, stop - 1)
-    at = stop + 1
-    return (line:gsub("\r$", ""))
-  end
+  return body.lines(own(self, "lines"))
+end
+
+--- Gives up what of a streamed body has not been read; its connection is closed. Again: no effect.
+function Response:close()
+  body.close(own(self, "close"))
 end
 
 meta.__stream = Response.lines

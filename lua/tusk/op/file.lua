@@ -170,7 +170,10 @@ function file.lines(path, opts)
   local max = check.size("max", opts.max, LINE_MAX)
   local stream = within(opts, open, path, opts.special)
   local function close() raw.close(stream) end
-  return Lines.new(function() return within(opts, chunk, stream) end, close, path, max)
+  return Lines.new(function() return within(opts, chunk, stream) end, close, max, function(line)
+    errors.raise("file.too_large", ("line %d of \"%s\" is longer than %d bytes"):format(line, path, max),
+      { path = path, line = line })
+  end)
 end
 
 --- What is in a folder, sorted by name, as {name, path, type}. Links are not followed.

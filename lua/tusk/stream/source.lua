@@ -71,7 +71,7 @@ end
 local function of_closable(it, collects)
   return stream.new(function(r)
     r:defer(function() it:close() end)
-    return watched(function() return (it()) end, r)
+    return watched(considerate(function() return (it()) end), r)
   end, not collects)
 end
 
