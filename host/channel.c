@@ -164,9 +164,11 @@ static int op_send(lua_State *L)
     check_value(L, c);
     if (give(L, h, c, 1))
         return answer(L, h, 0);
+    lua_pushlightuserdata(L, PARK(h));
+    lua_pushvalue(L, 2);
     lua_pushvalue(L, 1);
     queue_put(&c->senders, &h->current->place);
-    return task_park(L, h, 2);
+    return task_park_with(L, h, 2);
 }
 
 /* channel_recv(channel) -> false, value; true: cancelled; nothing: closed and empty */
@@ -178,10 +180,11 @@ static int op_recv(lua_State *L)
     int n = take(L, h, c, 1);
     if (n || c->closed)
         return answer(L, h, n);
+    lua_pushlightuserdata(L, PARK(h));
     lua_pushboolean(L, 0);
     lua_pushvalue(L, 1);
     queue_put(&c->receivers, &h->current->place);
-    return task_park(L, h, 2);
+    return task_park_with(L, h, 2);
 }
 
 /* channel_try_send(channel, value) -> whether it was sent */
@@ -247,7 +250,7 @@ static int op_is_channel(lua_State *L)
     return 1;
 }
 
-void channel_open(lua_State *L, struct tusk *h)
+void channel_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"channel_new", op_new},           {"channel_send", op_send},
@@ -256,5 +259,5 @@ void channel_open(lua_State *L, struct tusk *h)
         {"channel_error", op_error},       {"channel_state", op_state},
         {"is_channel", op_is_channel},     {NULL, NULL},
     };
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

@@ -88,7 +88,7 @@ static int op_advance(lua_State *L)
     uint64_t due = host_due(h, seconds);
     h->clock.until = due;
     timer_start(h, CLOCK_VIRTUAL, &h->current->timer, due);
-    return task_park(L, h, 0);
+    return task_park(L, h);
 }
 
 /* clock_hold(): an advance ends where it is */
@@ -123,7 +123,7 @@ static int op_watch(lua_State *L)
     return 0;
 }
 
-void clock_open(lua_State *L, struct tusk *h)
+void clock_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"clock_on", op_on},
@@ -134,5 +134,5 @@ void clock_open(lua_State *L, struct tusk *h)
         {"watch", op_watch},
         {NULL, NULL},
     };
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

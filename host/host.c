@@ -80,15 +80,6 @@ int host_raise_cancelled(lua_State *L, struct tusk *h, int sent)
     return lua_error(L);
 }
 
-void host_register(lua_State *L, struct tusk *h, const luaL_Reg *functions)
-{
-    for (; functions->name; functions++) {
-        lua_pushlightuserdata(L, h);
-        lua_pushcclosure(L, functions->func, 1);
-        lua_setfield(L, -2, functions->name);
-    }
-}
-
 void tusk_at_close(struct tusk *h, struct tusk_hook *k)
 {
     k->next = h->at_close;
@@ -99,21 +90,21 @@ void tusk_at_close(struct tusk *h, struct tusk_hook *k)
 
 static int open_modules(lua_State *L)
 {
-    struct tusk *h = lua_touserdata(L, 1);
+    lua_settop(L, 0);
     luaL_openlibs(L);
     lua_newtable(L);
-    inspect_open(L, h);
-    task_open(L, h);
-    scope_open_lua(L, h);
-    stray_open(L, h);
-    wait_open(L, h);
-    channel_open(L, h);
-    select_open(L, h);
-    clock_open(L, h);
-    probe_open(L, h);
-    place_open(L, h);
-    loader_open(L, h);
-    modules_open(L, h); // takes the table of functions as "tusk.kernel" and loads "tusk.core"
+    inspect_open(L);
+    task_open(L);
+    scope_open_lua(L);
+    stray_open(L);
+    wait_open(L);
+    channel_open(L);
+    select_open(L);
+    clock_open(L);
+    probe_open(L);
+    place_open(L);
+    loader_open(L);
+    modules_open(L); // takes the table of functions as "tusk.kernel" and loads "tusk.core"
     return 0;
 }
 
@@ -143,7 +134,7 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
     h->L = open_lua(h);
     if (!h->L)
         goto fail_lua;
-    if (lua_cpcall(h->L, open_modules, h))
+    if (lua_cpcall(h->L, open_modules, NULL))
         goto fail_modules;
     if (h->config.flags & TUSK_STRESS)
         lua_gc(h->L, LUA_GCSETPAUSE, 100);

@@ -195,15 +195,25 @@ struct tusk {
 
 /* The light userdata a parked coroutine yields first, all the way out to the host. */
 #define PARK(h) ((void *)&(h)->ready_head)
-#define HOST(L) ((struct tusk *)lua_touserdata((L), lua_upvalueindex(1)))
+#define HOST(L) (host_of(L))
+
+/* The allocator's data is what every lua_State of a host finds fastest. */
+static inline struct tusk *host_of(lua_State *L)
+{
+    void *ud;
+    lua_getallocf(L, &ud);
+    return ud;
+}
 
 /* task.c: the only place that resumes or yields a task. */
 void task_ready(struct tusk *h, struct task *t, int nargs);
 /* Resumes ready tasks until none is left or the time has come, at which it looks every few. */
 void task_drain(struct tusk *h, uint64_t until, int every);
-int task_park(lua_State *L, struct tusk *h, int nvalues); /* yields PARK and the nvalues on top */
-int task_pause(lua_State *L, struct tusk *h,
-               int nvalues); /* the same, ready at once; they come back */
+int task_park(lua_State *L, struct tusk *h); /* yields PARK */
+/* Yields the n values on top, which lie on a PARK that was pushed before them. */
+int task_park_with(lua_State *L, struct tusk *h, int n);
+/* Parks, ready at once; the n values on top come back. */
+int task_pause(lua_State *L, struct tusk *h, int n);
 enum {
     TASK_HELD = 1,
     TASK_INSIDE = 2
@@ -217,7 +227,8 @@ struct handle *task_handle(lua_State *L, int index);      /* raises unless it is
 void task_push_handle(lua_State *L, struct task *t);
 
 /* task_lua.c */
-void task_open(lua_State *L, struct tusk *h); /* adds its functions to the table on top */
+/* This and the other *_open add their functions to the table on top. */
+void task_open(lua_State *L);
 
 /* owned.c: ends what bindings gave a scope that has ended */
 void owned_end_all(struct scope *s);
@@ -241,7 +252,7 @@ uint64_t scope_deadline(const struct tusk *h, const struct scope *s); /* on the 
 void scope_expired(struct tusk *h, struct timer *timer);
 /* The userdata of a scope; raises unless it is one. */
 struct explicit_scope *scope_check(lua_State *L, int index);
-void scope_open_lua(lua_State *L, struct tusk *h);
+void scope_open_lua(lua_State *L);
 
 static inline struct explicit_scope *scope_explicit(const struct scope *s)
 {
@@ -251,7 +262,7 @@ static inline struct explicit_scope *scope_explicit(const struct scope *s)
 /* stray.c */
 void stray_note(lua_State *L, struct tusk *h);          /* the user's coroutine L opens a scope */
 void stray_abandon_all(struct tusk *h, struct task *t); /* the scopes that t's code has left open */
-void stray_open(lua_State *L, struct tusk *h);
+void stray_open(lua_State *L);
 
 /* timer.c: a heap of {due, who} for each clock; the real one's is under one uv_timer */
 static inline enum clock host_clock(const struct tusk *h)
@@ -271,19 +282,19 @@ int timer_is_idle(const struct tusk *h); /* no timer will ever fire by itself */
 /* Is it time that everybody waits for? Then clock_jump takes it to the next timer. */
 int clock_may_jump(struct tusk *h);
 void clock_jump(struct tusk *h);
-void clock_open(lua_State *L, struct tusk *h);
+void clock_open(lua_State *L);
 
 /* probe.c: what tests do to a host and find out about it */
 void probe_shuffle(struct tusk *h); /* before the first that is ready is taken */
 void probe_checkpoint(lua_State *L, struct tusk *h);
 void probe_cancel(struct tusk *h);
 void probe_end(struct tusk *h); /* its scope has ended */
-void probe_open(lua_State *L, struct tusk *h);
+void probe_open(lua_State *L);
 
 /* channel.c */
 /* The line of those who receive; NULL: it is no channel. */
 struct queue *channel_line(lua_State *L, int index);
-void channel_open(lua_State *L, struct tusk *h);
+void channel_open(lua_State *L);
 
 /* select.c */
 struct task *select_task(struct waiter *w);
@@ -292,7 +303,7 @@ int select_is(const struct tusk_wait *w);
 void select_wake(struct tusk *h, struct waiter *w);
 void select_give(lua_State *L, struct tusk *h, struct waiter *w);
 void select_expired(struct tusk *h, struct timer *timer);
-void select_open(lua_State *L, struct tusk *h);
+void select_open(lua_State *L);
 
 /* Raises `cancelled`. */
 int host_raise_cancelled(lua_State *L, struct tusk *h, int sent);
@@ -300,7 +311,7 @@ int host_raise_cancelled(lua_State *L, struct tusk *h, int sent);
 /* wait.c */
 void wait_take_posted(struct tusk *h);
 void wait_interrupt(struct tusk_wait *w);
-void wait_open(lua_State *L, struct tusk *h);
+void wait_open(lua_State *L);
 int wait_refuse(lua_State *L, struct tusk *h); /* raises: the caller may not wait here */
 
 /* Raises unless the caller may wait here, were it not for being cancelled. */
@@ -325,13 +336,13 @@ void insist(lua_State *L, struct tusk *h);
 
 /* inspect.c */
 void inspect_if_asked(struct tusk *h); /* logs the tree of tasks after a tusk_dump */
-void inspect_open(lua_State *L, struct tusk *h);
+void inspect_open(lua_State *L);
 
 /* place.c */
-void place_open(lua_State *L, struct tusk *h);
+void place_open(lua_State *L);
 
 /* loader.c */
-void loader_open(lua_State *L, struct tusk *h);
+void loader_open(lua_State *L);
 
 /* Nanoseconds, on the clock that is on. */
 static inline uint64_t host_now(const struct tusk *h)
@@ -352,7 +363,5 @@ void loop_before_poll(struct tusk *h); /* runs what was asked for before the nex
 /* Calls one of the Lua values with nothing, protected. */
 void host_call(struct tusk *h, enum callback which);
 void host_reference_async(struct tusk *h, int delta);
-/* Adds C functions to the table on top, each with the host as its upvalue. */
-void host_register(lua_State *L, struct tusk *h, const luaL_Reg *functions);
 
 #endif

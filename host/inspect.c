@@ -101,7 +101,7 @@ static int op_on_dump(lua_State *L)
     return 0;
 }
 
-void inspect_open(lua_State *L, struct tusk *h)
+void inspect_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"deadline_of", op_deadline_of},
@@ -110,5 +110,5 @@ void inspect_open(lua_State *L, struct tusk *h)
         {"on_dump", op_on_dump},
         {NULL, NULL},
     };
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

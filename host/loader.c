@@ -72,8 +72,8 @@ static int op_expand(lua_State *L)
     return failed ? lua_error(L) : 2;
 }
 
-void loader_open(lua_State *L, struct tusk *h)
+void loader_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"expand", op_expand}, {NULL, NULL}};
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

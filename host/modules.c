@@ -181,13 +181,13 @@ static void add_searcher(lua_State *L)
     lua_pop(L, 2);
 }
 
-void modules_open(lua_State *L, struct tusk *h)
+void modules_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"modules", op_modules}, {"use", op_use}, {"now", op_now},     {"clock", op_clock},
         {"wall", op_wall},       {"log", op_log}, {"stats", op_stats}, {NULL, NULL}};
-    host_register(L, h, functions);
-    lua_pushlightuserdata(L, PARK(h));
+    luaL_register(L, NULL, functions);
+    lua_pushlightuserdata(L, PARK(HOST(L)));
     lua_setfield(L, -2, "PARK");
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "loaded");

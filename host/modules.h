@@ -8,6 +8,6 @@ struct tusk;
 
 /* Takes the table of the host's functions on top of L as module "tusk.kernel", then loads
  * "tusk.core". */
-void modules_open(lua_State *L, struct tusk *h);
+void modules_open(lua_State *L);
 
 #endif

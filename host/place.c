@@ -40,8 +40,8 @@ static int op_here(lua_State *L)
     return 0;
 }
 
-void place_open(lua_State *L, struct tusk *h)
+void place_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"here", op_here}, {NULL, NULL}};
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

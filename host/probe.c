@@ -205,7 +205,7 @@ static int op_descriptors(lua_State *L)
     return 1;
 }
 
-void probe_open(lua_State *L, struct tusk *h)
+void probe_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"seed", op_seed},
@@ -215,5 +215,5 @@ void probe_open(lua_State *L, struct tusk *h)
         {"descriptors", op_descriptors},
         {NULL, NULL},
     };
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

@@ -172,7 +172,7 @@ static int op_join(lua_State *L)
     }
     wait_check_place(L, h);
     x->scope.joining = 1;
-    return task_park(L, h, 0);
+    return task_park(L, h);
 }
 
 /* scope_close(scope) -> reason (a number, 0 for none), whether anybody noticed, failures or nil */
@@ -311,7 +311,7 @@ static int op_remaining(lua_State *L)
     return 1;
 }
 
-void scope_open_lua(lua_State *L, struct tusk *h)
+void scope_open_lua(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"scope_open", op_open},       {"scope_join", op_join},
@@ -322,5 +322,5 @@ void scope_open_lua(lua_State *L, struct tusk *h)
         {"supervisor", op_supervisor}, {"scope_address", op_address},
         {"scope_after", op_after},     {NULL, NULL},
     };
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

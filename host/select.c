@@ -128,12 +128,14 @@ static int op_wait(lua_State *L)
     if (timed)
         timer_start(h, host_clock(h), &s->timer, host_due(h, lua_tonumber(L, 2)));
     h->current->wait = &s->wait;
+    lua_pushlightuserdata(L, PARK(h));
+    lua_insert(L, -2);
     lua_pushboolean(L, 0);
-    return task_park(L, h, 2);
+    return task_park_with(L, h, 2);
 }
 
-void select_open(lua_State *L, struct tusk *h)
+void select_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"select_wait", op_wait}, {NULL, NULL}};
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

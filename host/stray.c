@@ -130,7 +130,7 @@ void stray_note(lua_State *L, struct tusk *h)
     lua_pop(L, 1);
 }
 
-void stray_open(lua_State *L, struct tusk *h)
+void stray_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"scope_suspend", op_suspend},
@@ -138,5 +138,5 @@ void stray_open(lua_State *L, struct tusk *h)
         {"scope_collect", op_collect},
         {NULL, NULL},
     };
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

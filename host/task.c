@@ -115,10 +115,8 @@ void task_push_handle(lua_State *L, struct task *t)
 
 struct handle *task_test_handle(lua_State *L, int index)
 {
-    struct handle *d = lua_touserdata(L, index);
-    int is_handle = d && lua_type(L, index) == LUA_TUSERDATA && lua_objlen(L, index) == sizeof *d &&
-                    d->magic == TASK_MAGIC;
-    return is_handle ? d : NULL;
+    struct handle *d = lua_touserdata(L, index); // one that is light has no length
+    return d && lua_objlen(L, index) == sizeof *d && d->magic == TASK_MAGIC ? d : NULL;
 }
 
 struct handle *task_handle(lua_State *L, int index)
@@ -321,21 +319,26 @@ void task_drain(struct tusk *h, uint64_t until, int every)
     }
 }
 
-int task_park(lua_State *L, struct tusk *h, int nvalues)
-{ // yields PARK and the values; the next resume passes back what is on top
+int task_park_with(lua_State *L, struct tusk *h, int n)
+{ // the next resume passes back what is on top
     h->current->state = TASK_PARKED;
     h->current->since = h->now;
-    lua_pushlightuserdata(L, PARK(h));
-    lua_insert(L, -nvalues - 1);
-    return lua_yield(L, nvalues + 1);
+    return lua_yield(L, n + 1);
 }
 
-int task_pause(lua_State *L, struct tusk *h, int nvalues)
+int task_park(lua_State *L, struct tusk *h)
 {
-    task_ready(h, h->current, nvalues);
     lua_pushlightuserdata(L, PARK(h));
-    lua_insert(L, -nvalues - 1);
-    return lua_yield(L, nvalues + 1);
+    return task_park_with(L, h, 0);
+}
+
+int task_pause(lua_State *L, struct tusk *h, int n)
+{
+    task_ready(h, h->current, n);
+    lua_pushlightuserdata(L, PARK(h));
+    if (n)
+        lua_insert(L, -n - 1);
+    return lua_yield(L, n + 1);
 }
 
 void task_interrupt(struct tusk *h, struct task *t)
@@ -374,23 +377,20 @@ static struct handle *push_new_handle(lua_State *L, struct tusk *h)
     return d;
 }
 
-static void load(lua_State *L, struct task *t, int fn, int nargs)
+static void load(lua_State *L, struct task *t, int nargs)
 { // L: .. fn args -> .. ; co: xpcall handler -> xpcall handler xpcall fn handler args
     lua_State *co = t->co;
     lua_pushvalue(co, SLOT_XPCALL);
-    lua_pushvalue(L, fn);
-    lua_xmove(L, co, 1);
+    lua_xmove(L, co, nargs + 1);
     lua_pushvalue(co, SLOT_HANDLER);
     if (nargs)
-        lua_xmove(L, co, nargs);
+        lua_insert(co, -nargs - 1);
     t->nargs = nargs + 2;
 }
 
 int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how)
-{ // L: .. fn args
-    int fn = lua_gettop(L) - nargs;
-    luaL_checktype(L, fn, LUA_TFUNCTION);
-    luaL_checkstack(L, 8, "a task");
+{ // L: .. fn args; a C function's stack has room for the rest
+    luaL_checktype(L, -nargs - 1, LUA_TFUNCTION);
     struct handle *d = push_new_handle(L, h);
     if (!(how & TASK_INSIDE))
         remember_spawner(L, d);
@@ -404,9 +404,8 @@ int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how
     d->task = t;
     lua_pushvalue(L, -1);
     lua_rawseti(L, LUA_REGISTRYINDEX, t->handle_ref);
-    lua_insert(L, fn); // .. handle fn args
-    load(L, t, fn + 1, nargs);
-    lua_settop(L, fn);
+    lua_insert(L, -nargs - 2); // .. handle fn args
+    load(L, t, nargs);
     scope_link(s, &t->own);
     h->live++;
     if (h->depth >= NEST_MAX)

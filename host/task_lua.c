@@ -58,42 +58,54 @@ static int op_spawn_root(lua_State *L)
     return task_start(L, h, &h->root, lua_gettop(L) - 1, TASK_INSIDE);
 }
 
-/* await(task): parks until it has ended; true if it was cancelled meanwhile */
-static int op_await(lua_State *L)
+/* Pushes the values of the task at 1, which has ended, or raises what it failed with. */
+static int push_result(lua_State *L, struct handle *d)
 {
-    struct tusk *h = HOST(L);
-    struct handle *d = task_handle(L, 1);
-    wait_check(L, h);
-    if (!d->task)
+    d->observed = 1;
+    if (d->state != TASK_DONE) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, HOST(L)->callbacks[CALL_FAILED]);
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 0);
         return 0;
-    if (d->task == h->current)
-        return tusk_fail(L, "argument", "a task cannot wait for itself");
-    queue_put(&d->task->awaiters, &h->current->place);
-    return task_park(L, h, 0);
+    }
+    if (d->kept == KEPT_NOTHING)
+        return 0;
+    if (d->kept == KEPT_NUMBER) {
+        lua_pushnumber(L, d->number);
+        return 1;
+    }
+    lua_getfenv(L, 1);
+    lua_getfield(L, -1, "n");
+    int n = (int)lua_tointeger(L, -1), kept = lua_gettop(L) - 1;
+    lua_pop(L, 1);
+    luaL_checkstack(L, n, "results");
+    for (int i = 1; i <= n; i++)
+        lua_rawgeti(L, kept, i);
+    lua_remove(L, kept);
+    return n;
 }
 
 /* result(task): the values of one that has ended, or raises what it failed with */
 static int op_result(lua_State *L)
 {
+    return push_result(L, task_handle(L, 1));
+}
+
+/* await(task) -> false and the result of one that has ended; else, when it has, nothing; true if
+ * the caller was cancelled meanwhile */
+static int op_await(lua_State *L)
+{
+    struct tusk *h = HOST(L);
     struct handle *d = task_handle(L, 1);
-    d->observed = 1;
-    if (d->state != TASK_DONE) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, HOST(L)->callbacks[CALL_FAILED]);
-        lua_insert(L, 1);
-        lua_call(L, lua_gettop(L) - 1, 0);
-        return 0;
+    wait_check(L, h);
+    if (!d->task) {
+        lua_pushboolean(L, 0);
+        return push_result(L, d) + 1;
     }
-    if (d->kept != KEPT_TABLE) {
-        lua_pushnumber(L, d->number);
-        return d->kept;
-    }
-    lua_getfenv(L, 1);
-    lua_getfield(L, -1, "n");
-    int n = (int)lua_tointeger(L, -1), values = lua_gettop(L) - 1;
-    luaL_checkstack(L, n, "results");
-    for (int i = 1; i <= n; i++)
-        lua_rawgeti(L, values, i);
-    return n;
+    if (d->task == h->current)
+        return tusk_fail(L, "argument", "a task cannot wait for itself");
+    queue_put(&d->task->awaiters, &h->current->place);
+    return task_park(L, h);
 }
 
 /* keep(task, {n = , ...}): what result gives */
@@ -218,7 +230,7 @@ static int op_tasks(lua_State *L)
     return 1;
 }
 
-void task_open(lua_State *L, struct tusk *h)
+void task_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"spawn", op_spawn},
@@ -241,5 +253,5 @@ void task_open(lua_State *L, struct tusk *h)
         {"address", op_address},
         {NULL, NULL},
     };
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

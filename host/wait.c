@@ -40,8 +40,9 @@ int tusk_park(lua_State *L, struct tusk_wait *w)
     struct tusk *h = w->host;
     h->current->wait = w;
     host_reference_async(h, 1);
+    lua_pushlightuserdata(L, PARK(h));
     lua_pushvalue(L, w->index);
-    return task_park(L, h, 1);
+    return task_park_with(L, h, 1);
 }
 
 void tusk_wake(struct tusk_wait *w)
@@ -195,7 +196,7 @@ static int op_sleep(lua_State *L)
     if (clock != host_clock(h))
         due = uv_hrtime() + (due - h->now);
     timer_start(h, clock, &h->current->timer, due);
-    return task_park(L, h, 0);
+    return task_park(L, h);
 }
 
 /* park_in(queue userdata): stands in line until woken or cancelled */
@@ -205,7 +206,7 @@ static int op_park_in(lua_State *L)
     struct queue *q = lua_touserdata(L, 1);
     wait_check(L, h);
     queue_put(q, &h->current->place);
-    return task_park(L, h, 0);
+    return task_park(L, h);
 }
 
 static int op_queue_new(lua_State *L)
@@ -233,7 +234,7 @@ static int op_block(lua_State *L)
     return 0;
 }
 
-void wait_open(lua_State *L, struct tusk *h)
+void wait_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"finish", op_finish},         {"cancelled", op_cancelled},
@@ -242,5 +243,5 @@ void wait_open(lua_State *L, struct tusk *h)
         {"park_in", op_park_in},       {"block", op_block},
         {"wake_in", op_wake_in},       {NULL, NULL},
     };
-    host_register(L, h, functions);
+    luaL_register(L, NULL, functions);
 }

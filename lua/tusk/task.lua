@@ -17,12 +17,17 @@ local Task = {}
 local task = { Task = Task }
 local meta = { __name = "task" }
 
+local function awaited(self, how, ...)
+  if how == false then return ... end
+  if how then cancelled() end
+  return c_result(self)
+end
+
 --- Waits until the task has ended: its values, or raises what it failed with. Somebody's cancel of it
 --- arrives as `task_cancelled`.
 function Task:await()
-  dots.colon(meta, self, "task", "await")
-  if c_await(self) then cancelled() end
-  return c_result(self)
+  if getmetatable(self) ~= meta then dots.colon(meta, self, "task", "await") end
+  return awaited(self, c_await(self))
 end
 
 --- Asks the task and all it owns to stop. It ends once its work in flight has.
