@@ -215,9 +215,10 @@ int task_park_with(lua_State *L, struct tusk *h, int n);
 /* Parks, ready at once; the n values on top come back. */
 int task_pause(lua_State *L, struct tusk *h, int n);
 enum {
-    TASK_HELD = 1,
-    TASK_INSIDE = 2
-}; /* failure waits for an await; spawned by the host's own Lua */
+    TASK_HELD = 1,   /* its failure waits for an await */
+    TASK_INSIDE = 2, /* spawned by the host's own Lua */
+    TASK_AT_SITE = 4 /* by a function of one place: see site_function */
+};
 /* Starts the function and its nargs on top of L as a child of s; pushes its handle. May raise. */
 int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how);
 void task_interrupt(struct tusk *h, struct task *t); /* its scope was cancelled */

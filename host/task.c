@@ -392,7 +392,9 @@ int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how
 { // L: .. fn args; a C function's stack has room for the rest
     luaL_checktype(L, -nargs - 1, LUA_TFUNCTION);
     struct handle *d = push_new_handle(L, h);
-    if (!(how & TASK_INSIDE))
+    if (how & TASK_AT_SITE)
+        d->spawner = lua_touserdata(L, lua_upvalueindex(2));
+    else if (!(how & TASK_INSIDE))
         remember_spawner(L, d);
     struct task *t = record_get(L, h);
     t->handle = d;

@@ -51,6 +51,48 @@ static int op_async_inside(lua_State *L)
     return start_here(L, TASK_HELD | TASK_INSIDE);
 }
 
+/* Calls what a test has put in the operator's place. */
+static int call_other(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+static int start_at(lua_State *L, int how)
+{
+    return lua_isnil(L, lua_upvalueindex(1)) ? start_here(L, how | TASK_AT_SITE) : call_other(L);
+}
+
+static int op_spawn_at(lua_State *L)
+{
+    return start_at(L, 0);
+}
+
+static int op_async_at(lua_State *L)
+{
+    return start_at(L, TASK_HELD);
+}
+
+/*
+ * site_function(fn) -> for spawn and async one that does the same at one place: the tasks it starts
+ * remember its address as their spawner's. Its first upvalue, nil, may be set to a function to call
+ * instead. nil for any other fn.
+ */
+static int op_site_function(lua_State *L)
+{
+    lua_CFunction fn = lua_tocfunction(L, 1);
+    if (fn != op_spawn && fn != op_async)
+        return 0;
+    lua_pushnil(L);
+    lua_pushnil(L);
+    lua_pushcclosure(L, fn == op_spawn ? op_spawn_at : op_async_at, 2);
+    lua_pushlightuserdata(L, (void *)lua_topointer(L, -1));
+    lua_setupvalue(L, -2, 2);
+    return 1;
+}
+
 /* spawn_root(fn): a task that belongs to the host itself, whatever is being cancelled */
 static int op_spawn_root(lua_State *L)
 {
@@ -238,6 +280,7 @@ void task_open(lua_State *L)
         {"spawn_inside", op_spawn_inside},
         {"async", op_async},
         {"async_inside", op_async_inside},
+        {"site_function", op_site_function},
         {"await", op_await},
         {"result", op_result},
         {"keep", op_keep},

@@ -1,7 +1,10 @@
 -- at.lua: what `@name` denotes at one place: a site handle that calls the operator and keeps the place.
+local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
 local errors = require "tusk.errors"
 local sites = require "tusk.sites"
+
+local site_function, setupvalue = kernel.site_function, debug.setupvalue
 
 local at = {}
 
@@ -87,8 +90,13 @@ local function handle(site)
   local v = located(site, operators.get, site.op)
   local cell = cell_of(v, site.op, {})
   if type(v) ~= "function" then return proxy(site, cell) end
-  local function call(...)
-    return keep(cell[1](...))
+  local call = site_function(v)
+  if call then
+    cell.direct, cell.own = call, v
+  else
+    function call(...)
+      return keep(cell[1](...))
+    end
   end
   sites.add(call, site)
   return call
@@ -116,6 +124,7 @@ function at.refresh(name)
       local ok, v = pcall(find, cell)
       cell[1] = ok and v ~= nil and v or missing(cell)
       for key in pairs(cell.known or {}) do cell.known[key] = nil end
+      if cell.direct then setupvalue(cell.direct, 1, cell[1] ~= cell.own and cell[1] or nil) end
     end
   end
 end

@@ -44,6 +44,19 @@ describe("test.fake", function()
     assert.equal("100d", slept)
   end)
 
+  it("takes the place of one that starts tasks, where it was held too", function()
+    local spawn, result = @spawn, nil
+    local function start() return @async(function() return 1 end) end
+    local before = start()
+    test.fake("async", function(fn, ...) return { fn, select("#", ...) } end, function() result = start() end)
+    assert.is_function(result[1])
+    assert.equal(0, result[2])
+    test.fake("spawn", function(...) return "no task", ... end, function() result = { spawn(1, 2) } end)
+    assert.same({ "no task", 1, 2 }, result)
+    assert.equal(before:await(), start():await())
+    assert.equal("done", spawn(function() end).state)
+  end)
+
   it("gives the real one back, also when the body fails", function()
     local before = pcall(get, "::")
     local _, e = @try(test.fake, "http", fake, function() error("broken", 0) end)
