@@ -60,13 +60,18 @@ local function skip(peer, w)
   table.insert(without[peer.name], w.name)
 end
 
+-- What a program for node is built on, where that is not node itself (bun has the like of it).
+local function has_module(peer, w)
+  return peer.name ~= "node" or not w.module or exists("bench/node_modules/" .. w.module)
+end
+
 -- { { name, command, root }, … } of a workload; root: see ask_once.
 local function contestants(w, there)
   local name = w.programs or w.name
   local folder, list, luv = ("bench/workloads/%s/"):format(name), {}, nil
   for _, peer in ipairs(there) do
     if peer.name == "luv" then luv = peer end
-    if exists(folder .. peer.file) then
+    if exists(folder .. peer.file) and has_module(peer, w) then
       list[#list + 1] = { peer.name, chain(peer.command or {}, { folder .. peer.file }), peer.inside }
     else
       skip(peer, w)
@@ -138,8 +143,8 @@ function needs.folders(dir, n, fn)
   end)
 end
 
-function needs.database(dir, n, fn)
-  local path = corpus.database(dir, n)
+function needs.database(dir, n, fn, w)
+  local path = corpus.database(dir, n, w.rows or 100000)
   return fn(function() return path end)
 end
 
@@ -160,7 +165,7 @@ end
 local function run(w, there, dir)
   say(w.name)
   local function body(place) return measure(w, there, place) end
-  if w.needs then return needs[w.needs](dir, amount(w), body) end
+  if w.needs then return needs[w.needs](dir, amount(w), body, w) end
   return body(function() return "-" end)
 end
 

@@ -2,7 +2,7 @@
 /* link: -lsqlite3 */
 #include <string.h>
 
-#include "sqlite.h"
+#include "sqlite_cursor.h"
 
 /* Lua code of the binding's own: integers beyond 2^53, and what exec answers. */
 static const char helpers[] =
@@ -66,8 +66,7 @@ static int op_open(lua_State *L)
         .cache_bytes = field_integer(L, 2, "cache_bytes", 0),
         .busy_ns = (uint64_t)field_integer(L, 2, "busy_ms", 5000) * 1000000,
     };
-    if (o.readers > READERS_MAX)
-        o.readers = READERS_MAX;
+    o.readers = o.readers > READERS_MAX ? READERS_MAX : o.readers < 1 ? 1 : o.readers;
     struct database *db = database_new(st, path, &o);
     if (!db)
         return luaL_error(L, "not enough memory");
@@ -121,6 +120,7 @@ static void state_open(lua_State *L, struct state *st)
     st->shapes = luaL_ref(L, LUA_REGISTRYINDEX);
     st->handle_type = reference_type(L, handle_gc);
     st->rest_type = reference_type(L, call_rest_gc);
+    st->cursor_type = reference_type(L, cursor_gc);
     if (luaL_loadbuffer(L, helpers, sizeof helpers - 1, "=[tusk.sqlite]"))
         lua_error(L);
     lua_call(L, 0, 3);
@@ -144,17 +144,13 @@ static void add_modes(lua_State *L)
 TUSK_LUA_EXPORT int luaopen_tusk_binding_sqlite(lua_State *L)
 {
     static const luaL_Reg plain[] = {
-        {"outside", op_outside},
-        {"begin", op_begin},
-        {"commit", op_commit},
-        {"rollback", op_rollback},
-        {"control", op_control},
-        {"many", op_many},
-        {"more", op_more},
-        {"blob", value_new_blob},
-        {"ping", op_ping},
-        {"close", op_close},
-        {NULL, NULL},
+        {"outside", op_outside}, {"begin", op_begin},
+        {"commit", op_commit},   {"rollback", op_rollback},
+        {"control", op_control}, {"many", op_many},
+        {"more", op_more},       {"blob", value_new_blob},
+        {"take", op_take},       {"finish", op_finish},
+        {"each", op_each},       {"ping", op_ping},
+        {"close", op_close},     {NULL, NULL},
     };
     static const luaL_Reg stateful[] = {
         {"open", op_open}, {"on_failure", op_on_failure}, {"null", op_null}, {NULL, NULL}};

@@ -28,7 +28,8 @@ enum {
     FAIL_CLOSED = -2,
     FAIL_ABORTED = -3,
     FAIL_REFUSED = -4,
-    FAIL_ANCESTOR = -5
+    FAIL_ANCESTOR = -5,
+    FAIL_STREAMS = -6
 };
 
 struct buffer { /* malloc'ed bytes that grow */
@@ -74,15 +75,17 @@ struct conn {
     sqlite3 *db;
     struct database *owner;
     struct cache cache;
-    struct job *job;     /* what a thread runs on it */
-    uint64_t limit;      /* inline: when to stop, in uv_hrtime's nanoseconds; 0: never */
-    uint64_t busy_since; /* since when it waits for a lock */
-    const char *refusal; /* why the authorizer said no */
+    struct job *job;        /* what a thread runs on it */
+    struct cursor *cursors; /* begun on it, at a row; of whoever has the connection */
+    uint64_t limit;         /* inline: when to stop, in uv_hrtime's nanoseconds; 0: never */
+    uint64_t busy_since;    /* since when it waits for a lock */
+    const char *refusal;    /* why the authorizer said no */
     struct failure failure;
     uint8_t internal; /* transaction control is our own just now */
     uint8_t ddl;      /* the authorizer saw the schema change */
     uint8_t on_loop;  /* the loop thread uses it: never sleep */
     uint8_t deaf;     /* what runs begins or ends a transaction: it is too late to stop it */
+    struct conn *next_spare;
 };
 
 enum conn_role { CONN_WRITER, CONN_READER, CONN_INLINE };
@@ -98,7 +101,16 @@ struct value { /* a parameter; type is SQLite's. name NULL: by position */
     int type;
 };
 
-enum job_kind { JOB_RUN, JOB_MANY, JOB_BEGIN, JOB_CONTROL, JOB_COMMIT, JOB_ROLLBACK, JOB_CLOSE };
+enum job_kind {
+    JOB_RUN,
+    JOB_MANY,
+    JOB_BEGIN,
+    JOB_CONTROL,
+    JOB_COMMIT,
+    JOB_ROLLBACK,
+    JOB_CLOSE,
+    JOB_FILL
+};
 
 struct job { /* one piece of work for a thread; malloc'ed, never Lua's */
     struct job *next;
@@ -106,6 +118,7 @@ struct job { /* one piece of work for a thread; malloc'ed, never Lua's */
     struct database *db;
     struct worker *worker;
     struct tusk_wait *wait; /* NULL: nobody waits, the thread frees it */
+    struct cursor *cursor;  /* JOB_FILL: whose it is; given to a thread again and again */
     uint64_t lease;         /* of a transaction; 0: none */
     atomic_int cancelled;
     uint8_t kind, mode;
@@ -153,8 +166,8 @@ struct state { /* of one host */
     struct tusk_hook close;
     struct tusk *host;
     struct database *databases;
-    int make_int64, check_int64, outcome, null, raise, shapes, rest_type,
-        handle_type; /* registry references */
+    int make_int64, check_int64, outcome, null, raise, shapes, rest_type, handle_type,
+        cursor_type; /* registry references */
     int shape_count;
     unsigned generation;
 };
@@ -181,6 +194,11 @@ struct database {
     atomic_int closers;       /* connections still to be closed */
     struct tusk_wait *closer; /* who waits for that */
     struct job *newest;       /* jobs that Lua still has to take */
+    struct cursor *cursors;   /* those that Lua has */
+    int cursor_count;
+    struct conn *spares; /* that cursors have left; these three under the writer's mutex */
+    int spare_count;
+    uint8_t spares_shut;
 };
 
 #define HANDLE_MAGIC 0x5d8a11e7u
@@ -223,6 +241,9 @@ int stmt_bind_name(struct conn *c, struct stmt *s, const char *name, const struc
 /* The first step; notices that the schema has changed. */
 int stmt_start(struct stmt *s);
 void cache_clear(struct cache *cache);
+/* One that is in no cache: it may stay at a row while others run. Freed by stmt_free. */
+struct stmt *stmt_new(struct conn *c, const char *sql, size_t length);
+void stmt_free(struct stmt *s);
 
 /* ---- sqlite_value.c: Lua values as parameters ---- */
 
@@ -286,11 +307,15 @@ int worker_ended(struct worker *k);
 /* Ends the thread: what runs is interrupted, what is queued is done first. Joins. */
 void worker_stop(struct worker *k);
 void worker_free(struct worker *k);
+/* A connection is closed of those that a closing database counts. */
+void worker_closed(struct database *db);
 
 /* ---- sqlite_database.c: a database's life, its inline turn ---- */
 
 struct database *database_new(struct state *st, const char *path, const struct options *options);
 void database_unref(struct database *db);
+/* The same for something in Lua's hands: a database that nothing else uses is let go. */
+void database_release(struct database *db);
 /* A thread to read on; NULL when there can be none. */
 struct worker *database_reader(struct database *db);
 /*
@@ -331,6 +356,10 @@ struct call_wait {
 /* Runs it on the loop thread: 1 with the answer pushed, 0 if a thread has to; or raises. *known:
  * its statement. */
 int call_inline(lua_State *L, struct call *x, struct stmt **known);
+/* Reads and checks the arguments of a function (handle, sql, ...); may raise. */
+void call_read(lua_State *L, struct call *x);
+/* A job with copies of them; NULL when out of memory. */
+struct job *call_job(lua_State *L, struct call *x, enum job_kind kind);
 /* Gives the job to the thread and parks on w, which was made before the job. */
 int call_park(lua_State *L, struct worker *k, struct job *job, struct call_wait *w);
 void call_push_changes(lua_State *L, struct database *db, int64_t changes, int64_t last_id);

@@ -44,23 +44,6 @@ void call_outside(lua_State *L, struct handle *h)
     call_raise(L, h->db->state, &f, "", 0);
 }
 
-static void copy_values(lua_State *L, struct call *x, struct job *job)
-{
-    struct value v = {0};
-    for (int i = 0; !x->named && i < x->count; i++) {
-        value_read(L, x->db->state, x->first + i, &v);
-        job_set(job, i, &v);
-    }
-    if (!x->named)
-        return;
-    lua_pushnil(L);
-    for (int i = 0; lua_next(L, x->first); i++, lua_pop(L, 1)) {
-        value_read(L, x->db->state, -1, &v);
-        v.name = lua_tostring(L, -2);
-        job_set(job, i, &v);
-    }
-}
-
 int call_park(lua_State *L, struct worker *k, struct job *job, struct call_wait *w)
 {
     w->job = job;
@@ -71,24 +54,6 @@ int call_park(lua_State *L, struct worker *k, struct job *job, struct call_wait 
     }
     job_track(job);
     return tusk_park(L, &w->w);
-}
-
-static int park_statement(lua_State *L, struct call *x, struct stmt *s)
-{
-    struct worker *k = choose(x, s);
-    if (k == &x->db->writer)
-        call_outside(L, x->handle);
-    struct call_wait *w = tusk_wait_new(L, sizeof *w, &call_statement_ops);
-    struct job *job = job_new(x->db, JOB_RUN, x->handle->lease, x->sql, x->length);
-    if (!job || job_reserve(job, x->values, x->bytes)) {
-        if (job)
-            job_free(job);
-        return call_no_memory(L);
-    }
-    job->mode = (uint8_t)x->mode;
-    job->named = (uint8_t)x->named;
-    copy_values(L, x, job);
-    return call_park(L, k, job, w);
 }
 
 /* ---- the arguments ---- */
@@ -136,6 +101,48 @@ static void measure_all(lua_State *L, struct call *x)
     }
 }
 
+static void copy_values(lua_State *L, struct call *x, struct job *job)
+{
+    struct value v = {0};
+    for (int i = 0; !x->named && i < x->count; i++) {
+        value_read(L, x->db->state, x->first + i, &v);
+        job_set(job, i, &v);
+    }
+    if (!x->named)
+        return;
+    lua_pushnil(L);
+    for (int i = 0; lua_next(L, x->first); i++, lua_pop(L, 1)) {
+        value_read(L, x->db->state, -1, &v);
+        v.name = lua_tostring(L, -2);
+        job_set(job, i, &v);
+    }
+}
+
+struct job *call_job(lua_State *L, struct call *x, enum job_kind kind)
+{
+    measure_all(L, x);
+    struct job *job = job_new(x->db, kind, x->handle->lease, x->sql, x->length);
+    if (!job || job_reserve(job, x->values, x->bytes)) {
+        if (job)
+            job_free(job);
+        return NULL;
+    }
+    job->mode = (uint8_t)x->mode;
+    job->named = (uint8_t)x->named;
+    copy_values(L, x, job);
+    return job;
+}
+
+static int park_statement(lua_State *L, struct call *x, struct stmt *s)
+{
+    struct worker *k = choose(x, s);
+    if (k == &x->db->writer)
+        call_outside(L, x->handle);
+    struct call_wait *w = tusk_wait_new(L, sizeof *w, &call_statement_ops);
+    struct job *job = call_job(L, x, JOB_RUN);
+    return job ? call_park(L, k, job, w) : call_no_memory(L);
+}
+
 struct handle *handle_check(lua_State *L, int index)
 {
     struct handle *h = lua_type(L, index) == LUA_TUSERDATA ? lua_touserdata(L, index) : NULL;
@@ -148,24 +155,28 @@ struct handle *handle_check(lua_State *L, int index)
     return h;
 }
 
+void call_read(lua_State *L, struct call *x)
+{
+    x->first = 3;
+    x->handle = handle_check(L, 1);
+    x->db = x->handle->db;
+    x->count = lua_gettop(L) - 2;
+    if (lua_type(L, 2) != LUA_TSTRING)
+        tusk_fail(L, "argument", "sql: a string expected, got %s%s", luaL_typename(L, 2),
+                  lua_istable(L, 2) ? " (a database's functions are called with a dot)" : "");
+    x->sql = lua_tolstring(L, 2, &x->length);
+    tusk_checkpoint(L);
+    luaL_checkstack(L, 16, "a statement");
+    check_values(L, x);
+}
+
 /* run(handle, sql, ...) with the mode as upvalue */
 int op_run(lua_State *L)
 {
-    struct call x = {.mode = (int)lua_tointeger(L, lua_upvalueindex(1)), .first = 3};
+    struct call x = {.mode = (int)lua_tointeger(L, lua_upvalueindex(1))};
     struct stmt *s = NULL;
-    x.handle = handle_check(L, 1);
-    x.db = x.handle->db;
-    x.count = lua_gettop(L) - 2;
-    if (lua_type(L, 2) != LUA_TSTRING)
-        return tusk_fail(L, "argument", "sql: a string expected, got %s%s", luaL_typename(L, 2),
-                         lua_istable(L, 2) ? " (a database's functions are called with a dot)"
-                                           : "");
-    x.sql = lua_tolstring(L, 2, &x.length);
-    tusk_checkpoint(L);
-    luaL_checkstack(L, 16, "a statement");
-    check_values(L, &x);
+    call_read(L, &x);
     if (call_inline(L, &x, &s))
         return tusk_inline(L, 1);
-    measure_all(L, &x);
     return park_statement(L, &x, s);
 }

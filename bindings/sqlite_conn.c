@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "sqlite.h"
+#include "sqlite_cursor.h"
 
 #define PROGRESS_STEPS    100
 #define INLINE_CACHE_KIB  (16 * 1024)
@@ -88,7 +88,11 @@ static int on_progress(void *data)
         return 0;
     if (c->limit)
         return uv_hrtime() > c->limit;
-    return c->job && atomic_load_explicit(&c->job->cancelled, memory_order_relaxed);
+    if (!c->job)
+        return 0;
+    if (c->job->kind == JOB_FILL)
+        cursor_tick(c->job);
+    return atomic_load_explicit(&c->job->cancelled, memory_order_relaxed);
 }
 
 static int on_commit(void *data)

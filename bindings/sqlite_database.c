@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sqlite.h"
+#include "sqlite_cursor.h"
 
 /* ---- the turn ---- */
 
@@ -102,6 +102,13 @@ void database_unref(struct database *db)
     free(db);
 }
 
+void database_release(struct database *db)
+{
+    if (db->refs == 2 && !db->closed) // the other is the state's
+        database_abandon(db);
+    database_unref(db);
+}
+
 static void close_inliner(struct database *db)
 {
     turn_end(db);
@@ -112,6 +119,7 @@ static void close_inliner(struct database *db)
 static void stop_all(struct database *db)
 {
     close_inliner(db);
+    cursors_close(db, 1);
     for (int i = 0; i < db->reader_count; i++)
         worker_stop(db->readers[i]);
     worker_stop(&db->writer);
@@ -144,6 +152,7 @@ void database_closing(struct database *db, struct tusk_wait *closer)
     db->closer = closer;
     atomic_store(&db->closers, 1); // the writer
     close_inliner(db);
+    cursors_close(db, 0);
     for (int i = 0; i < db->reader_count; i++)
         close_reader(db->readers[i]);
 }
@@ -152,6 +161,7 @@ void database_abandon(struct database *db)
 {
     db->closing = db->closed = db->abandoned = 1;
     close_inliner(db); // never the last: closing that one puts the log into the file
+    spares_close(db);
     for (int i = 0; i < db->reader_count; i++)
         worker_end(db->readers[i]);
     worker_end(&db->writer);

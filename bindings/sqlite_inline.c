@@ -139,6 +139,8 @@ static int may_inline(struct call *x, struct conn *c, struct stmt *s)
         return 0;
     if (c == &x->db->inliner)
         return s->readonly && turn_begin(x->db) == 0;
+    if (!s->readonly && c->cursors) // what is left of them has to be read first
+        return 0;
     return s->readonly || s->by_key || !x->handle->lease;
 }
 

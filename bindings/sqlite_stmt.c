@@ -58,7 +58,7 @@ static struct stmt *cache_find(struct cache *k, uint32_t hash, const char *sql, 
     return s;
 }
 
-static void stmt_free(struct stmt *s)
+void stmt_free(struct stmt *s)
 {
     sqlite3_finalize(s->handle);
     free(s->sql);
@@ -152,7 +152,7 @@ static void describe(struct conn *c, struct stmt *s)
         s->scans = 1, s->by_key = 0, s->readonly = 0;
 }
 
-static struct stmt *stmt_new(const char *sql, size_t length, uint32_t hash)
+static struct stmt *stmt_alloc(const char *sql, size_t length, uint32_t hash)
 {
     struct stmt *s = calloc(1, sizeof *s);
     if (!s || !(s->sql = malloc(length + 1))) {
@@ -183,21 +183,33 @@ static int prepare(struct conn *c, struct stmt *s)
     return 0;
 }
 
+static struct stmt *make(struct conn *c, const char *sql, size_t length, uint32_t hash)
+{
+    struct stmt *s = length > INT32_MAX ? NULL : stmt_alloc(sql, length, hash);
+    if (!s) {
+        conn_failed(c, SQLITE_NOMEM);
+        return NULL;
+    }
+    if (prepare(c, s) == 0)
+        return s;
+    stmt_free(s);
+    return NULL;
+}
+
+struct stmt *stmt_new(struct conn *c, const char *sql, size_t length)
+{
+    return make(c, sql, length, 0);
+}
+
 struct stmt *stmt_get(struct conn *c, const char *sql, size_t length)
 {
     uint32_t hash = hash_text(sql, length);
     struct stmt *s = cache_find(&c->cache, hash, sql, length, c->internal);
     if (s)
         return s;
-    if (length > INT32_MAX || !(s = stmt_new(sql, length, hash))) {
-        conn_failed(c, SQLITE_NOMEM);
-        return NULL;
-    }
-    if (prepare(c, s)) {
-        stmt_free(s);
-        return NULL;
-    }
-    cache_add(&c->cache, s);
+    s = make(c, sql, length, hash);
+    if (s)
+        cache_add(&c->cache, s);
     return s;
 }
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sqlite.h"
+#include "sqlite_cursor.h"
 
 int worker_init(struct worker *k, struct database *db, enum conn_role role)
 {
@@ -65,11 +65,8 @@ static void wake_worker(struct worker *k)
     uv_mutex_unlock(&k->mutex);
 }
 
-static void deliver_close(struct job *job)
+void worker_closed(struct database *db)
 {
-    struct database *db = job->db;
-    if (!job->wait) // a reader's
-        job_free(job);
     int left = atomic_fetch_sub(&db->closers, 1) - 1;
     if (left == 0)
         tusk_post(db->closer);
@@ -77,8 +74,20 @@ static void deliver_close(struct job *job)
         wake_worker(&db->writer);
 }
 
-static void deliver(struct job *job)
+static void deliver_close(struct job *job)
 {
+    struct database *db = job->db;
+    if (!job->wait) // a reader's
+        job_free(job);
+    worker_closed(db);
+}
+
+static void deliver(struct worker *k, struct job *job)
+{
+    if (job->kind == JOB_FILL) {
+        cursor_delivered(k, job);
+        return;
+    }
     if (job->kind == JOB_CLOSE) {
         deliver_close(job);
         return;
@@ -99,7 +108,7 @@ static void run_one(struct worker *k, struct job *job)
     k->current = NULL;
     if (job->ended && k->lease == job->lease)
         k->lease = 0;
-    deliver(job);
+    deliver(k, job);
 }
 
 static void thread_main(void *data)

@@ -33,9 +33,7 @@ int handle_gc(lua_State *L)
     h->db = NULL;
     if (h->lease && !h->ended && !db->closed)
         submit_alone(&db->writer, JOB_ROLLBACK, h->lease);
-    if (db->refs == 2 && !db->closed) // the other is the state's
-        database_abandon(db);
-    database_unref(db);
+    database_release(db);
     return 0;
 }
 

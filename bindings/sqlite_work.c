@@ -1,7 +1,7 @@
 /* sqlite_work.c: what a thread does for a job. No Lua here. */
 #include <string.h>
 
-#include "sqlite.h"
+#include "sqlite_cursor.h"
 
 static int fail(struct job *job, struct conn *c)
 {
@@ -242,6 +242,12 @@ static int open_if_closed(struct worker *k, struct job *job)
 void work_run(struct worker *k, struct job *job)
 {
     struct conn *c = &k->conn;
+    if (job->kind == JOB_FILL) {
+        cursor_run(k, job);
+        return;
+    }
+    if (c->cursors)
+        cursors_settle(k, job);
     c->job = job;
     c->on_loop = 0;
     c->limit = 0;

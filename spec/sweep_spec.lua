@@ -386,6 +386,14 @@ database.each_kind(function(kind, with)
     db.users.insert { id = 2, name = "b", age = 50 }
   end
 
+  -- The connections that a database keeps for its streams are none of a body's.
+  local function streams_opened()
+    two_accounts()
+    local first, second = db.each "select 1", db.each "select 2"
+    first:close()
+    second:close()
+  end
+
   local function sum_preserved()
     assert.equal(100, db.value "select sum(age) from users")
     assert.equal(1, db.transaction(function(tx) return tx.value "select 1" end)) -- nobody holds the lease
@@ -414,6 +422,18 @@ database.each_kind(function(kind, with)
       end)
     end)
   end, { setup = two_accounts, check = sum_preserved })
+
+  cases("db", "rows one by one, in a transaction too", function()
+    local sum = 0
+    for row in db.each "select id, age from users" do sum = sum + row.age end
+    db.transaction(function(tx)
+      for row in tx.each "select id from users" do
+        tx.exec("update users set age = 50 where id = ?", row.id)
+        @sleep(0)
+      end
+    end)
+    assert.equal(100, sum)
+  end, { setup = streams_opened, check = sum_preserved })
 
   cases("db query", "queries, rows, single values", function()
     assert.equal(2, #db.query "select * from users")

@@ -26,9 +26,9 @@ end
 
 local TABLE = "create table users (id integer primary key, name text not null, email text)"
 
---- A database with n rows, at most 100 000.
-function corpus.database(dir, n)
-  local path, rows = ("%s/read%d.db"):format(dir, n), math.min(n, 100000)
+--- A database with n rows, at most so many.
+function corpus.database(dir, n, most)
+  local path, rows = ("%s/read%d.db"):format(dir, n), math.min(n, most)
   if uv.fs_stat(path) then return path end
   local db = @db.open(path)
   db.exec(TABLE)

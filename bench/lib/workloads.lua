@@ -1,4 +1,5 @@
--- workloads.lua: what is measured. n: how much of it, a multiple of `step`; `programs`: the folder, if not the name.
+-- workloads.lua: what is measured. n: how much of it, a multiple of `step`; `programs`: the folder, if not the name;
+-- `module`: what its program for node needs installed.
 return {
   { name = "start", what = "start and end of an empty script", n = 40, launched = true },
   { name = "spawn", what = "tasks that yield once, started and joined by the thousand", n = 1000000, step = 1000 },
@@ -10,6 +11,7 @@ return {
   { name = "selects", what = "selects by key, one after the other", n = 200000, needs = "database", at_once = 1 },
   { name = "selects64", what = "the same from 64 tasks", n = 200000, needs = "database", at_once = 64, programs = "selects" },
   { name = "inserts", what = "inserts, 1000 in a transaction", n = 100000, step = 1000, needs = "new_database" },
+  { name = "each", what = "rows of one select, one by one", n = 1000000, needs = "database", rows = 1000000, module = "better-sqlite3" },
   { name = "http", what = "GETs, 64 at once", n = 20000, needs = "nginx", at_once = 64 },
   { name = "slow", what = "GETs of 50 ms each, 1000 at once", n = 1000, needs = "slow", at_once = 1000, programs = "http" },
 }

@@ -6,6 +6,7 @@ local raw = require "tusk.binding.sqlite"
 local builder = require "tusk.db.builder"
 local failure = require "tusk.db.failure"
 local rows_of = require "tusk.db.rows"
+local stream = require "tusk.db.stream"
 local transaction = require "tusk.db.transaction"
 local verbs = require "tusk.db.verbs"
 
@@ -94,6 +95,12 @@ function makers.exec(via)
   end
 end
 
+function makers.each(via)
+  return function(sql, ...)
+    return stream.new(via, sql, ...)
+  end
+end
+
 function makers.table(via)
   return function(name)
     return builder.new(via, check.string("name", name))
@@ -134,7 +141,7 @@ end
 for name in pairs(makers) do table.insert(verbs.others, name) end
 table.sort(verbs.others)
 
-local RESERVED = { each = true, migrate = true, jobs = true }
+local RESERVED = { migrate = true, jobs = true }
 
 local meta = { __namespace = true, __name = "tusk.db" }
 

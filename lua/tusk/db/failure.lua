@@ -115,7 +115,7 @@ local KINDS = { -- by SQLite's primary code
 }
 
 local OURS = { -- the binding's own codes
-  [-1] = "argument", [-2] = "closed", [-3] = "db.aborted", [-4] = "argument", [-5] = "db.busy",
+  [-1] = "argument", [-2] = "closed", [-3] = "db.aborted", [-4] = "argument", [-5] = "db.busy", [-6] = "db.busy",
 }
 
 --- Called by the binding for every failure; raises.
@@ -126,6 +126,7 @@ function failure.raise(code, message, sql, names)
   local fields = { code = code, sql = sql ~= "" and sql or nil }
   if code < 0 then
     if code == -5 then fields.help = { "use the tx it was given, or write after it has ended" } end
+    if code == -6 then fields.help = { "close them (:close()), or read fewer at a time" } end
     errors.raise(OURS[code], message, fields)
   end
   local primary = code % 256
