@@ -115,6 +115,37 @@ database.each_kind(function(kind, with)
       assert.equal("db.constraint", failure(db.users.insert_many, { { name = "x", email = "e" }, { name = "y", email = "e" } }).kind)
       assert.equal("db.constraint", failure(db.users.insert_many, { { name = "x", email = "e" }, { email = "f" } }).kind)
       assert.equal(2503, db.users.count())
+      rows[2400] = { name = "x", agee = 1 }
+      assert.equal("age", failure(db.users.insert_many, rows).suggestion)
+      rows[2400] = "x"
+      assert.equal("argument", failure(db.users.insert_many, rows).kind)
+      rows[2400] = { name = "x", age = print }
+      assert.matches("row 2400: a function", failure(db.users.insert_many, rows).message)
+      rows[2400] = { name = db.raw("'x'") }
+      assert.matches("row 2400: a table", failure(db.users.insert_many, rows).message)
+      assert.equal(2503, db.users.count())
+      db.transaction(function(tx)
+        rows[2400] = { age = 1 }
+        assert.equal("db.constraint", failure(tx.users.insert_many, rows).kind)
+        rows[2400] = nil
+        assert.equal(2399, tx.users.insert_many { unpack(rows, 1, 2399) })
+      end)
+      assert.equal(4902, db.users.count())
+    end))
+
+    it("lets others run while it inserts very many", with(function(db)
+      local rows, turns, done = {}, 0, false
+      for i = 1, 20000 do rows[i] = { name = "n" .. i } end
+      local other = @async(function()
+        while not done do
+          turns = turns + 1
+          @yield()
+        end
+      end)
+      assert.equal(20000, db.users.insert_many(rows))
+      done = true
+      other:await()
+      assert.is_true(turns >= 40)
     end))
 
     it("updates by key and returns the row, nil if there is none", with(function(db)

@@ -6,6 +6,7 @@ local raw = require "tusk.binding.sqlite"
 local builder = require "tusk.db.builder"
 local failure = require "tusk.db.failure"
 local rows_of = require "tusk.db.rows"
+local raw_sql = require "tusk.db.raw"
 local stream = require "tusk.db.stream"
 local transaction = require "tusk.db.transaction"
 local verbs = require "tusk.db.verbs"
@@ -124,6 +125,10 @@ end
 
 function makers.blob()
   return raw.blob
+end
+
+function makers.raw()
+  return raw_sql.new
 end
 
 function makers.open()

@@ -19,7 +19,7 @@ end
 function failure.no_column(in_table, name, columns, fields)
   local err = fields or {}
   err.table, err.column, err.columns = in_table, name, columns
-  err.suggestion = check.nearest(name, columns)
+  err.suggestion = err.suggestion or check.nearest(name, columns)
   err.help = columns[1] and { "columns: " .. table.concat(columns, ", ") } or nil
   local what = in_table and ('table "%s" has no column "%s"') or '%sthere is no column "%s"'
   errors.raise("db.column", what:format(in_table or "", name), err)

@@ -2,6 +2,7 @@
 local check = require "tusk.check"
 local null = require "tusk.null"
 local failure = require "tusk.db.failure"
+local raw = require "tusk.db.raw"
 
 local sql = {}
 
@@ -61,19 +62,34 @@ function sql.conditions(info, where, params)
   return table.concat(parts, " AND ")
 end
 
+local function put(params, value)
+  params.n = params.n + 1
+  params[params.n] = value
+  return "?"
+end
+
 --- The columns and values of a row: "a", "b" and ?, ?
 function sql.row(info, row, params)
   local columns, marks = {}, {}
   for i, key in ipairs(sql.keys(row)) do
     local value = row[key]
-    columns[i], marks[i] = sql.column(info, key), "?"
-    if type(value) == "table" then
+    columns[i] = sql.column(info, key)
+    if raw.is(value) then
+      marks[i] = "(" .. raw.render(value, params, put) .. ")"
+    elseif type(value) == "table" then
       check.fail(("%s: a table is not a value; keep its text, as @json.encode gives it"):format(key), { argument = key })
+    else
+      marks[i] = put(params, value)
     end
-    params.n = params.n + 1
-    params[params.n] = value
   end
   return columns, marks
+end
+
+--- "a" = ?, "b" = ?
+function sql.assignments(info, changes, params)
+  local columns, marks = sql.row(info, changes, params)
+  for i, column in ipairs(columns) do columns[i] = column .. " = " .. marks[i] end
+  return table.concat(columns, ", ")
 end
 
 return sql

@@ -144,38 +144,51 @@ function makers.insert(via, name)
   end
 end
 
--- One run of rows with the same columns, from `first`: the statement, its values, how many rows.
-local function run_of(info, rows, first)
-  local keys = sql.keys(row_given("insert_many", rows[first]))
-  local values, n, at = {}, 0, first
-  repeat
-    for i, key in ipairs(keys) do
-      values[n + i] = rows[at][key]
-    end
-    n, at = n + #keys, at + 1
-    local row = rows[at]
-    local same = type(row) == "table" and #sql.keys(row) == #keys
-    for _, key in ipairs(keys) do same = same and row[key] ~= nil end
-  until not same
-  local text = values_text(info, { n = 0 }, rows[first])
-  return text, values, #keys, at - first
+local AT_ONCE = 500 -- rows copied for the thread before other tasks have their turn
+
+local function has_keys(row, keys)
+  if type(row) ~= "table" then return false end
+  local n = 0
+  for _ in next, row do n = n + 1 end
+  if n ~= #keys then return false end
+  for i = 1, n do
+    if row[keys[i]] == nil then return false end
+  end
+  return true
 end
 
-local function insert_runs(via, info, rows)
+-- A run of rows with the same columns, from `first`: their values in one list, how many rows.
+local function run_of(rows, first, keys)
+  local values, n, at, last = {}, 0, first, math.min(#rows, first + AT_ONCE - 1)
+  repeat
+    local row = rows[at]
+    for i = 1, #keys do values[n + i] = row[keys[i]] end
+    n, at = n + #keys, at + 1
+  until at > last or not has_keys(rows[at], keys)
+  return values, at - first
+end
+
+local function insert_runs(via, name, rows)
   local at = 1
   while at <= #rows do
-    local text, values, width, n = run_of(info, rows, at)
-    settle(raw.many(via:handle(), text, values, width, n, at))
+    local row = row_given("insert_many", rows[at])
+    local keys = sql.keys(row)
+    local text = compose(via, name, values_text, row)
+    local values, n = run_of(rows, at, keys)
+    settle(raw.many(via:handle(), text, values, #keys, n, at))
     at = at + n
   end
   return #rows
 end
 
-local function columns_of_all(info, _, rows)
-  for i = 1, #rows do
-    for key in pairs(row_given("insert_many", rows[i])) do sql.column(info, key) end
+-- One run is done by one call, all or nothing.
+local function is_one_run(rows)
+  if #rows > AT_ONCE then return false end
+  local keys = sql.keys(row_given("insert_many", rows[1]))
+  for i = 2, #rows do
+    if not has_keys(row_given("insert_many", rows[i]), keys) then return false end
   end
-  return info
+  return true
 end
 
 function makers.insert_many(via, name)
@@ -184,17 +197,14 @@ function makers.insert_many(via, name)
       if next(rows) ~= nil then check.fail("insert_many: a list of rows expected, got one row") end
       return 0
     end
-    local info = compose(via, name, columns_of_all, rows)
-    local _, _, _, n = run_of(info, rows, 1)
-    if n == #rows then return insert_runs(via, info, rows) end
-    return via.database.transact(via, function() return insert_runs(via, info, rows) end)
+    if is_one_run(rows) then return insert_runs(via, name, rows) end
+    return via.database.transact(via, function() return insert_runs(via, name, rows) end)
   end
 end
 
 local function update_text(info, params, changes)
-  local columns = sql.row(info, changes, params)
-  return ("UPDATE %s SET %s = ? WHERE %s = ? RETURNING *")
-    :format(info.quoted, table.concat(columns, " = ?, "), schema.key(info))
+  return ("UPDATE %s SET %s WHERE %s = ? RETURNING *")
+    :format(info.quoted, sql.assignments(info, changes, params), schema.key(info))
 end
 
 function makers.update(via, name)
