@@ -253,12 +253,12 @@ describe("cancelled at every point, what tasks share keeps its promises:", funct
   })
 
   local keys = 0
-  case("cache", "a value is made for all who ask, whoever of them goes", function(key)
+  case("cache cached", "a value is made for all who ask, whoever of them goes", function(key)
     local function make()
       nap()
       return "made"
     end
-    local a, b = @all(@(@cache.remember(key, "1h", make)), @(@cache.remember(key, "1h", make)))
+    local a, b = @all(@(@cache.remember(key, "1h", make)), @(@cached(key, "1h", make)))
     assert.same({ "made", "made" }, { a, b })
     nap()
     @cache.forget(key)
@@ -268,6 +268,27 @@ describe("cancelled at every point, what tasks share keeps its promises:", funct
       return "sweep:" .. keys
     end,
     check = function(key) assert.equal("made", @cache.remember(key, "1h", @("made"))) end,
+  })
+
+  case("cache", "what is old is made anew behind everybody's back", function(key)
+    local how = { ttl = "1h", refresh_ahead = "30m", stale = "1h", tags = { key } }
+    @cache.set(key, "old", "10m")
+    local value = @cache.remember(key, how, function()
+      nap()
+      return "new"
+    end)
+    assert.equal("old", value)
+    @cache.forget_tag(key)
+    @cache.set_many({ [key] = "set" }, { tags = { key } })
+    @cache.touch(key, "1h")
+    assert.same({ [key] = "set" }, @cache.get_many { key })
+    nap()
+    @cache.clear()
+  end, {
+    setup = function()
+      keys = keys + 1
+      return "sweep:" .. keys
+    end,
   })
 
   case("stream", "stages are ended", function(b)

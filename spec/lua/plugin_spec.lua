@@ -371,9 +371,9 @@ describe("the cache", function()
         ["main.lua"] = [[@cache.set("k", 1) print(@cache.get("k"))]] })
     end
     assert.are.equal("1\n", run("memory:").stdout)
-    local r = run("redis://127.0.0.1")
+    local r = run("memcached://127.0.0.1")
     assert.are.equal(1, r.status)
-    assert.truthy(r.stderr:find('cache.url: "redis://127.0.0.1" is not supported; use "memory:"', 1, true), r.stderr)
+    assert.truthy(r.stderr:find('cache.url: "memcached://127.0.0.1" is no cache; write "memory:"', 1, true), r.stderr)
   end)
 end)
 

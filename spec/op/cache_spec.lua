@@ -1,7 +1,5 @@
--- @cache in memory: values, times, bounds, copies.
-local array = require "tusk.array"
+-- @cache: the operator itself, and the memory.
 local Memory = require "tusk.cache.memory"
-local null = require "tusk.null"
 
 local function failure(fn, ...)
   local v, e = @try(fn, ...)
@@ -19,77 +17,30 @@ end
 describe("@cache", function()
   before_each(function() @cache.clear() end)
 
-  it("gives back what was set, nil for what was not", function()
-    @cache.set("a", "text")
-    @cache.set("b", false)
-    @cache.set("c", { list = { 1, 2 }, big = 9007199254740993LL, empty = array {}, [1] = nil })
-    assert.equal("text", @cache.get("a"))
-    assert.is_false(@cache.get("b"))
-    assert.same({ 1, 2 }, @cache.get("c").list)
-    assert.is_true(@cache.get("c").big == 9007199254740993LL)
-    assert.is_true(array.is(@cache.get("c").empty))
-    assert.is_nil(@cache.get("none"))
-  end)
-
-  it("keeps tusk.null in lists", function()
-    @cache.set("a", { 1, null, 3 })
-    assert.equal(null, @cache.get("a")[2])
-  end)
-
-  it("keeps a copy, and gives each caller its own", function()
-    local value = { deep = { n = 1 } }
-    @cache.set("a", value)
-    value.deep.n = 2
-    local first = @cache.get("a")
-    first.deep.n = 3
-    assert.equal(1, @cache.get("a").deep.n)
-  end)
-
-  it("forgets, and tells whether there was something", function()
-    @cache.set("a", 1)
-    assert.is_true(@cache.has("a"))
-    assert.is_true(@cache.forget("a"))
-    assert.is_false(@cache.forget("a"))
-    assert.is_false(@cache.has("a"))
-  end)
-
-  it("counts, from nothing too", function()
-    assert.equal(1, @cache.incr("n"))
-    assert.equal(6, @cache.incr("n", 5))
-    assert.equal(4.5, @cache.incr("n", -1.5))
-    @cache.set("s", "text")
-    local e = failure(@cache.incr, "s")
-    assert.equal("cache.type", e.kind)
-  end)
-
-  it("gets and sets several at once", function()
-    @cache.set_many({ a = 1, b = { 2 } }, "1h")
-    assert.same({ a = 1, b = { 2 } }, @cache.get_many { "a", "b", "none" })
-  end)
-
-  it("with a prefix is the same cache under other keys", function()
-    local users = @cache.with { prefix = "user:" }
-    users.set("1", "ann")
-    @cache.set("2", "other")
-    assert.equal("ann", @cache.get("user:1"))
-    assert.equal("ann", users.get("1"))
-    assert.equal("x", users.with({ prefix = "x:" }).remember("k", nil, function() return "x" end))
-    assert.equal("x", @cache.get("user:x:k"))
-    users.clear()
-    assert.is_false(@cache.has("user:1"))
-    assert.is_false(@cache.has("user:x:k"))
-    assert.is_true(@cache.has("2"))
-  end)
-
-  it("tells what it holds and has done", function()
+  it("is in memory unless something else was asked for", function()
     local before = @cache.stats()
     @cache.set("a", "x")
     @cache.get("a")
     @cache.get("none")
     local after = @cache.stats()
-    assert.same({ 1, 1, 1 },
-      { after.entries, after.hits - before.hits, after.misses - before.misses })
+    assert.same({ 1, 1, 1 }, { after.entries, after.hits - before.hits, after.misses - before.misses })
     assert.is_true(after.bytes > 0 and after.size == 64 * 2 ^ 20)
+  end)
+
+  it("opens others, each by itself", function()
+    local one, two = @cache.open("memory:"), @cache.open("memory:", { size = "1MiB" })
+    one.set("a", 1)
+    assert.is_nil(two.get("a"))
+    assert.is_nil(@cache.get("a"))
+    assert.equal(2 ^ 20, two.stats().size)
+  end)
+
+  it("is seen to be the same by a view", function()
+    local view = @cache.with { prefix = "p:" }
+    view.set("a", 1)
+    assert.equal(1, @cache.get("p:a"))
+    @cache.clear()
+    assert.is_nil(view.get("a"))
   end)
 
   it("lets other tasks run however many hits there are", function()
@@ -108,12 +59,6 @@ describe("@cache", function()
     assert.is_true(n < 100000)
   end)
 
-  it("refuses to work where a task cannot wait, also on a hit", function()
-    @cache.set("a", 1)
-    local e = failure(function() table.sort({ 2, 1 }, function() return @cache.get("a") == 2 end) end)
-    assert.equal("operator", e.kind)
-  end)
-
   describe("refuses with an argument error", function()
     local loop = {}
     loop.a = { loop }
@@ -130,6 +75,20 @@ describe("@cache", function()
       ["a time of nothing"] = { function() @cache.set("a", 1, 0) end, "more than nothing" },
       ["unknown options"] = { function() @cache.remember("a", { tll = 1 }, print) end, 'did you mean "ttl"' },
       ["no function to load with"] = { function() @cache.remember("a", "1h") end, "fn: function expected" },
+      ["times without a ttl"] = { function() @cache.remember("a", { stale = "1h" }, print) end, "stale needs a ttl" },
+      ["a jitter that is no part"] = { function() @cache.remember("a", { ttl = 1, jitter = 2 }, print) end, "jitter: a part" },
+      ["a refresh after the end"] = { function() @cache.remember("a", { ttl = 1, refresh_ahead = 2 }, print) end, "refresh_ahead: less than" },
+      ["tags that are no list"] = { function() @cache.set("a", 1, { tags = { x = 1 } }) end, "tags: a list" },
+      ["tags that are no strings"] = { function() @cache.with { tags = { 1 } } end, "tags[1]: string expected" },
+      ["tags without a name"] = { function() @cache.set("a", 1, { tags = { "" } }) end, "a tag has a name" },
+      ["a tag that is none"] = { function() @cache.forget_tag() end, "tag: string expected" },
+      ["keys that are no list"] = { function() @cache.get_many("a") end, "keys: table expected" },
+      ["keys of several that are no strings"] = { function() @cache.set_many({ 1 }) end, "key: string expected" },
+      ["a URL of something else"] = { function() @cache.open("memcached://x") end, "is no cache" },
+      ["options of another store"] = { function() @cache.open("memory:", { prefix = "x" }) end, "prefix: an option of" },
+      ["options of a view that are none"] = { function() @cache.with { perfix = "x" } end, 'did you mean "prefix"' },
+      ["functions of a view that are none"] = { function() @cache.with({ prefix = "x" }).gte("a") end, 'did you mean "get"' },
+      ["a colon for a dot in others"] = { function() local c = @cache.with { prefix = "x" } c:forget_tag("a") end, "with a dot" },
       ["a colon for a dot"] = { function() local c = @cache.with { prefix = "x" } c:get("a") end, "with a dot" },
     }
     for name, case in pairs(cases) do
@@ -143,35 +102,9 @@ describe("@cache", function()
 end)
 
 describe("the memory of @cache", function()
-  it("lets values expire, and live on when touched", function()
-    local store, pass = store_of(1e6)
-    store:set("a", 1, 10)
-    store:set("b", 2, 10)
-    store:set("c", 3)
-    pass(9.9)
-    assert.same({ true, 1 }, { store:get("a") })
-    assert.is_true(store:touch("b", 10))
-    pass(0.1)
-    assert.is_false((store:get("a")))
-    assert.same({ true, 2 }, { store:get("b") })
-    pass(1e9)
-    assert.is_false(store:touch("b", 10))
-    assert.same({ true, 3 }, { store:get("c") })
-    assert.equal(1, store:stats().entries)
-  end)
-
-  it("counts with the time it was first given", function()
-    local store, pass = store_of(1e6)
-    store:incr("n", 1, 10)
-    pass(9)
-    assert.equal(2, store:incr("n", 1, 10))
-    pass(1)
-    assert.equal(1, store:incr("n", 1, 10))
-  end)
-
   it("remembers an absence for its time", function()
     local store, pass = store_of(1e6)
-    store:set_absent("a", 5)
+    store:land(true, "a", nil, 5)
     local found, value = store:get("a")
     assert.is_true(found)
     assert.is_nil(value)
@@ -204,13 +137,21 @@ describe("the memory of @cache", function()
       local key, how = "k" .. math.random(60), math.random(10)
       if how <= 5 then
         local value, ttl = ("v"):rep(math.random(2000)), math.random(3) > 1 and math.random(50) or nil
-        store:set(key, value, ttl)
-        model[key] = value
+        local tags = math.random(2) == 1 and { "t" .. math.random(5), "u" .. math.random(2) } or nil
+        store:set(key, value, ttl, math.random(0, 3), tags)
+        model[key] = { value, tags or {} }
       elseif how <= 8 then
         local found, value = store:get(key)
-        if found then assert.is_true(value == model[key]) end
+        if found then assert.is_true(value == model[key][1]) end
       elseif how == 9 then
         store:touch(key, math.random(50))
+        if math.random(10) == 1 then
+          local tag = "t" .. math.random(5)
+          store:forget_tag(tag)
+          for other, entry in pairs(model) do
+            if entry[2][1] == tag then model[other] = nil end
+          end
+        end
       else
         store:forget(key)
         model[key] = nil
@@ -218,9 +159,47 @@ describe("the memory of @cache", function()
       if math.random(20) == 1 then pass(1) end
       assert.is_true(store.bytes <= 50000)
     end
-    pass(51)
+    pass(54)
     for i = 1, 60 do store:forget("k" .. i) end
-    assert.same({ 0, 0, 0 }, { store.bytes, store.count, store.ndue })
+    assert.same({ 0, 0, 0 }, { store.bytes, store.count, store.due.n })
+  end)
+
+  it("gives up what has a forgotten tag first, a little at each set", function()
+    local store = store_of(100000)
+    for i = 1, 20 do store:set("t" .. i, 1, nil, 0, { "x" }) end
+    store:set("kept", 1)
+    store:forget_tag("x")
+    assert.equal(21, store:stats().entries)
+    for i = 1, 10 do store:set("n" .. i, 1) end
+    assert.equal(11, store:stats().entries)
+    assert.is_true(store:has("kept"))
+    assert.equal(0, store:stats().evictions)
+  end)
+
+  it("gives up all that has a forgotten tag before what was not used for longest", function()
+    local store = store_of(10000)
+    local kilobyte = ("x"):rep(1000)
+    store:set("unused", kilobyte)
+    for i = 1, 6 do store:set("t" .. i, kilobyte, nil, 0, { "x", "y" .. i }) end
+    store:forget_tag("x")
+    store:set("large", ("x"):rep(7000))
+    assert.is_true(store:has("unused"))
+    assert.same({ 0, 2 }, { store:stats().evictions, store:stats().entries })
+    assert.same({}, store.groups.by_tag)
+    assert.same({}, store.groups.dead)
+  end)
+
+  it("keeps what is old for those who may have it, and not longer", function()
+    local store, pass = store_of(1e6)
+    store:set("a", "v", 10, 5)
+    pass(10)
+    assert.is_false((store:get("a")))
+    assert.same({ true, "v", 0 }, { store:look("a") })
+    pass(4)
+    assert.same({ true, "v", -4 }, { store:look("a") })
+    pass(1)
+    assert.is_false((store:look("a")))
+    assert.equal(0, store:stats().entries)
   end)
 
   it("refuses a value larger than all of it", function()

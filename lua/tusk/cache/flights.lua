@@ -2,73 +2,103 @@
 -- application, never to the task that asked first: a cancelled caller only leaves it.
 local core = require "tusk.core"
 local errors = require "tusk.errors"
+local kernel = require "tusk.kernel"
+
+---@class tusk.cache.Flight
+---@field key string
+---@field tags string[]|nil
+---@field behind boolean nobody asked for it: the old value is good enough meanwhile
+---@field stale boolean|nil the key was changed after it began: what it brings is not to be kept
+---@field waits table those that tasks of its own wait for: flight → how many
 
 local Flights = { __name = "cache.flights" }
 Flights.__index = Flights
 
-local MINE = {} -- key of the running task's own flight among its locals
+local flying = setmetatable({}, { __mode = "k" }) -- task → the flight that it runs
+
+--- What a flight's body returns when it did not load, and whoever waits is to ask again.
+Flights.AGAIN = {}
 
 --- No load under way yet.
 function Flights.new()
   return setmetatable({ by_key = {}, loads = 0 }, Flights)
 end
 
--- Runs in the flight's own task. Keeps what fn raises for those who wait.
-local function fly(self, flight, fn, land)
-  local before = core.local_get(MINE)
-  core.local_set(MINE, flight)
-  local ok, value = pcall(fn)
-  if ok then ok, value = pcall(land, value, not flight.stale) end
-  core.local_set(MINE, before)
+-- Runs in the flight's own task. Keeps what body raises for those who wait.
+local function fly(self, flight, body, ...)
+  local me = core.current()
+  local before = flying[me]
+  flying[me] = flight
+  local ok, value = xpcall(body, errors.at_base, flight, ...)
+  flying[me] = before
   flight.done, flight.ok, flight.value = true, ok, value
   if self.by_key[flight.key] == flight then self.by_key[flight.key] = nil end
   flight.queue:wake_all()
   if not ok and errors.is(value, "cancelled") then error(value, 0) end
 end
 
-local function start(self, key, fn, land)
-  local flight = { key = key, queue = core.Queue.new() }
+--- Starts body(flight, …) in a task of the plugin's or the application's; behind: nobody waits for it.
+---@return tusk.cache.Flight
+function Flights:start(key, tags, behind, body, ...)
+  local flight = { key = key, tags = tags, behind = behind, queue = core.Queue.new(), waits = {} }
   self.by_key[key], self.loads = flight, self.loads + 1
   local scope = core.flight_scope()
   if scope then
-    scope:spawn(fly, self, flight, fn, land)
+    scope:spawn(fly, self, flight, body, ...)
   else
-    core.shield(fly, self, flight, fn, land)
+    core.shield(fly, self, flight, body, ...)
   end
   return flight
 end
 
--- A flight that waits for one that waits for it would wait for ever.
-local function deadlock_check(mine, flight)
-  local at = flight
-  while at do
-    if at == mine then
-      errors.raise("deadlock", ("remember(%q) is asked for by its own loading"):format(flight.key))
-    end
-    at = at.waits_for
+-- The flight that the running task is part of: its own task, or one that some task of it started.
+local function mine()
+  local task = core.current()
+  while task do
+    if flying[task] then return flying[task] end
+    local _, _, _, owner = kernel.info(task)
+    task = owner
   end
 end
 
-local function wait(flight)
-  local mine = core.local_get(MINE)
-  if mine then
-    deadlock_check(mine, flight)
-    mine.waits_for = flight
+local function reaches(from, flight, seen)
+  if from == flight then return true end
+  seen[from] = true
+  for other in pairs(from.waits) do
+    if not seen[other] and reaches(other, flight, seen) then return true end
   end
+  return false
+end
+
+-- Part of a flight waits for another. One that waits for this one would never end.
+local function park_within(own, flight)
+  if reaches(flight, own, {}) then
+    errors.raise("deadlock", ("remember(%q) is asked for by its own loading"):format(flight.key), { key = flight.key })
+  end
+  own.waits[flight] = (own.waits[flight] or 0) + 1
   local ok, err = pcall(flight.queue.park, flight.queue)
-  if mine then mine.waits_for = nil end
+  local n = own.waits[flight] - 1
+  own.waits[flight] = n > 0 and n or nil
   if not ok then error(err, 0) end
+end
+
+local function wait(flight)
+  local own = next(flying) and mine()
+  if own then return park_within(own, flight) end
+  flight.queue:park()
 end
 
 local function cut_short(key, err)
   errors.raise("task_cancelled", ("the loading of %q was cancelled"):format(key), { cause = err })
 end
 
---- What land(fn(), keep) returns, or either fails with, for all who ask meanwhile. keep is false
---- when the key was changed after the flight began.
-function Flights:run(key, fn, land)
-  local flight = self.by_key[key] or start(self, key, fn, land)
-  if not flight.done then wait(flight) end
+--- What body(flight, …) returns or fails with, for all who ask meanwhile.
+function Flights:run(key, tags, body, ...)
+  local flight
+  repeat
+    flight = self.by_key[key] or self:start(key, tags, false, body, ...)
+    if not flight.done then wait(flight) end
+  until flight.value ~= Flights.AGAIN
   if flight.ok then return flight.value end
   if errors.is(flight.value, "cancelled") then cut_short(key, flight.value) end
   error(flight.value, 0)
@@ -88,6 +118,22 @@ function Flights:overtake_all(prefix)
   for key in pairs(self.by_key) do
     if key:sub(1, #prefix) == prefix then self:overtake(key) end
   end
+end
+
+--- The same for all that have a tag.
+function Flights:overtake_tag(tag)
+  for key, flight in pairs(self.by_key) do
+    for _, own in ipairs(flight.tags or {}) do
+      if own == tag then self:overtake(key) end
+    end
+  end
+end
+
+--- How many are under way.
+function Flights:count()
+  local n = 0
+  for _ in pairs(self.by_key) do n = n + 1 end
+  return n
 end
 
 return Flights

@@ -1,28 +1,39 @@
--- memory.lua: a byte-bounded store of values in plain tables: what has expired goes first, then
--- what was not used for longest.
+-- memory.lua: a byte-bounded store of values in plain tables: what has expired goes first, then what was not used
+-- for longest. See store.lua for what every store does.
 local core = require "tusk.core"
 local copy = require "tusk.copy"
 local errors = require "tusk.errors"
+local Due = require "tusk.cache.due"
+local Groups = require "tusk.cache.groups"
+local store = require "tusk.cache.store"
 
-local give, take = copy.give, copy.take
-local floor, huge = math.floor, math.huge
+local give, take, is_dead = copy.give, copy.take, Groups.is_dead
+local huge = math.huge
 
-local ENTRY = 160 -- bytes of an entry besides its key and value
+local ENTRY, TAG = 160, 64 -- bytes of an entry besides its key and value, and of each tag that it has
+local SIZE = 64 * 1024 * 1024
 local absent = {} -- the value of an entry that remembers that there is nothing
 
+---@class tusk.cache.Memory: tusk.cache.Store
 local Memory = { __name = "cache.memory" }
 Memory.__index = Memory
 
---- An empty store of at most `size` bytes.
----@param size number
----@param now (fun(): number)|nil the clock, in seconds; the host's
-function Memory.new(size, now)
+local function empty(self)
   local ring = {} -- sentinel: next is the last used, prev the one to evict
   ring.next, ring.prev = ring, ring
-  return setmetatable({
-    size = size, now = now or core.now, entries = {}, ring = ring, due = {}, ndue = 0, bytes = 0, count = 0,
-    hits = 0, misses = 0, evictions = 0, expirations = 0,
+  self.entries, self.ring, self.due, self.groups = {}, ring, Due.new(), Groups.new()
+  self.bytes, self.count = 0, 0
+end
+
+--- An empty store of at most `size` bytes.
+---@param size number|nil 64 MiB
+---@param now (fun(): number)|nil the clock, in seconds; the host's
+function Memory.new(size, now)
+  local self = setmetatable({
+    size = size or SIZE, now = now or core.now, hits = 0, misses = 0, evictions = 0, expirations = 0,
   }, Memory)
+  empty(self)
+  return self
 end
 
 local function unlink(e)
@@ -35,61 +46,19 @@ local function link_first(ring, e)
   ring.next, first.prev = e, e
 end
 
--- The entries that expire, as a binary heap by time; entry.slot says where each lies.
-
-local function place(due, slot, e)
-  due[slot], e.slot = e, slot
-end
-
-local function sift_up(due, slot, e)
-  while slot > 1 do
-    local up = floor(slot / 2)
-    if due[up].expires <= e.expires then break end
-    place(due, slot, due[up])
-    slot = up
-  end
-  place(due, slot, e)
-end
-
-local function sift_down(due, n, slot, e)
-  while slot * 2 <= n do
-    local child = slot * 2
-    if child < n and due[child + 1].expires < due[child].expires then child = child + 1 end
-    if due[child].expires >= e.expires then break end
-    place(due, slot, due[child])
-    slot = child
-  end
-  place(due, slot, e)
-end
-
-local function due_remove(self, e)
-  local due, slot, n = self.due, e.slot, self.ndue
-  if not slot then return end
-  local last = due[n]
-  due[n], self.ndue, e.slot = nil, n - 1, nil
-  if last == e then return end
-  sift_up(due, slot, last)
-  sift_down(due, n - 1, last.slot, last)
-end
-
-local function due_add(self, e)
-  if e.expires == huge then return end
-  self.ndue = self.ndue + 1
-  sift_up(self.due, self.ndue, e)
-end
-
 local function drop(self, e)
   self.entries[e.key] = nil
   self.bytes, self.count = self.bytes - e.bytes, self.count - 1
   unlink(e)
-  due_remove(self, e)
+  self.due:remove(e)
+  if e.groups then self.groups:leave(e) end
 end
 
 local function drop_expired(self, most)
   local time = self.now()
   for _ = 1, most do
-    local e = self.due[1]
-    if not e or e.expires > time then return end
+    local e = self.due:first(time) or self.groups:next_dead()
+    if not e then return end
     drop(self, e)
     self.expirations = self.expirations + 1
   end
@@ -105,13 +74,20 @@ local function make_room(self, bytes)
   end
 end
 
--- The living entry of a key, now the last used one, or nil.
+local function drop_if_over(self, e, time)
+  if e.expires > time and not (e.groups and is_dead(e)) then return end
+  drop(self, e)
+  self.expirations = self.expirations + 1
+end
+
+-- The entry of a key that is still good, now the last used one; nil for one that is only kept to be given while
+-- another is loaded.
 local function find(self, key)
   local e = self.entries[key]
   if not e then return nil end
-  if e.expires ~= huge and e.expires <= self.now() then
-    drop(self, e)
-    self.expirations = self.expirations + 1
+  local fresh = e.fresh
+  if (fresh ~= huge and fresh <= self.now()) or (e.groups and is_dead(e)) then
+    drop_if_over(self, e, self.now())
     return nil
   end
   local ring = self.ring
@@ -122,7 +98,6 @@ local function find(self, key)
   return e
 end
 
---- found, value: found is also true for a remembered absence, whose value is nil.
 function Memory:get(key)
   local e = find(self, key)
   if not e then
@@ -135,87 +110,116 @@ function Memory:get(key)
   return true, give(value)
 end
 
-local function put(self, key, value, size, expires)
-  local bytes = ENTRY + #key + size
-  if bytes > self.size then
-    errors.raise("cache.too_large", ("the value of %q takes about %d bytes, the whole cache is %d")
-      :format(key:sub(1, 60), bytes, self.size), { key = key })
-  end
+function Memory:look(key)
+  local found, value = self:get(key)
+  local e = self.entries[key]
+  if found then return true, value, e.fresh - self.now() end
+  if not e or e.value == absent then return false end
+  return true, give(e.value), e.fresh - self.now()
+end
+
+function Memory:get_many(keys)
+  local found, values = {}, {}
+  for i = 1, #keys do found[i], values[i] = self:get(keys[i]) end
+  return found, values
+end
+
+local function too_large(self, key, bytes)
+  errors.raise("cache.too_large", ("the value of %q takes about %d bytes, the whole cache is %d")
+    :format(key:sub(1, 60), bytes, self.size), { key = key })
+end
+
+local function put(self, key, value, size, ttl, keep, tags)
+  local bytes = ENTRY + #key + size + (tags and #tags * TAG or 0)
+  if bytes > self.size then too_large(self, key, bytes) end
   local old = self.entries[key]
   if old then drop(self, old) end
   drop_expired(self, 2)
   make_room(self, bytes)
-  local e = { key = key, value = value, bytes = bytes, expires = expires }
+  local fresh = ttl and self.now() + ttl or huge
+  local e = { key = key, value = value, bytes = bytes, fresh = fresh, keep = keep or 0, expires = fresh + (keep or 0) }
   self.entries[key] = e
   self.bytes, self.count = self.bytes + bytes, self.count + 1
   link_first(self.ring, e)
-  due_add(self, e)
+  if fresh ~= huge then self.due:add(e) end
+  if tags then self.groups:join(e, tags) end
 end
 
---- Keeps a copy of value for ttl seconds (nil: for ever) and returns it; it is not to be changed.
-function Memory:set(key, value, ttl)
+function Memory:set(key, value, ttl, keep, tags)
   local kept, size = take(value)
-  put(self, key, kept, size, ttl and self.now() + ttl or huge)
+  put(self, key, kept, size, ttl, keep, tags)
   return kept
 end
 
---- Remembers for ttl seconds that there is no value.
-function Memory:set_absent(key, ttl)
-  put(self, key, absent, 0, self.now() + ttl)
+function Memory:set_many(keys, values, ttl, tags)
+  local kept, sizes = {}, {}
+  for i = 1, #keys do kept[i], sizes[i] = take(values[i]) end -- all, or none
+  for i = 1, #keys do put(self, keys[i], kept[i], sizes[i], ttl, 0, tags) end
 end
 
---- Whether there was a value to forget.
+-- Nobody else loads into this memory: a load may begin, and keeps its value unless its flight was overtaken.
+function Memory.claim()
+  return true
+end
+
+function Memory:land(_, key, value, ttl, keep, tags)
+  if value ~= nil then return self:set(key, value, ttl, keep, tags) end
+  put(self, key, absent, 0, ttl, keep, tags)
+end
+
+function Memory.release() end
+
 function Memory:forget(key)
-  local e = find(self, key)
-  if not e then return false end
-  drop(self, e)
-  return e.value ~= absent
+  local was = self:has(key)
+  local e = self.entries[key] -- also one that is only kept
+  if e then drop(self, e) end
+  return was
 end
 
---- Is there a value? A remembered absence is none.
+function Memory:forget_tag(tag)
+  self.groups:forget(tag)
+end
+
 function Memory:has(key)
   local e = find(self, key)
   return e ~= nil and e.value ~= absent
 end
 
---- Whether there was a value whose time could be set anew.
 function Memory:touch(key, ttl)
   local e = find(self, key)
   if not e or e.value == absent then return false end
-  due_remove(self, e)
-  e.expires = ttl and self.now() + ttl or huge
-  due_add(self, e)
+  self.due:remove(e)
+  e.fresh = ttl and self.now() + ttl or huge
+  e.expires = e.fresh + e.keep
+  if e.fresh ~= huge then self.due:add(e) end
   return true
 end
 
---- Adds to a number, 0 if there is none; ttl counts only for a new one.
-function Memory:incr(key, n, ttl)
+function Memory:incr(key, n, ttl, tags)
   local e = find(self, key)
   if not e or e.value == absent then
-    self:set(key, n, ttl)
+    self:set(key, n, ttl, 0, tags)
     return n
   end
-  if type(e.value) ~= "number" then
-    errors.raise("cache.type", ("the value of %q is a %s, not a number"):format(key:sub(1, 60), type(e.value)),
-      { key = key })
-  end
-  e.value = e.value + n
-  return e.value
+  local sum = store.sum(key, e.value, n)
+  e.value = sum
+  return sum
 end
 
---- Forgets all keys that begin with prefix.
 function Memory:clear(prefix)
+  if prefix == "" then return empty(self) end
   for key, e in pairs(self.entries) do
     if key:sub(1, #prefix) == prefix then drop(self, e) end
   end
 end
 
---- What it holds and has done, as @cache.stats gives it.
 function Memory:stats()
   return {
     hits = self.hits, misses = self.misses, entries = self.count, bytes = self.bytes, size = self.size,
     evictions = self.evictions, expirations = self.expirations,
   }
 end
+
+function Memory.close() end
 
 return Memory
