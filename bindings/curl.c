@@ -4,13 +4,12 @@
 // closed
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/resource.h>
 
 #include "curl_http.h"
 
-#define CONNECTIONS_KEPT 128
-#define CONNECTIONS_MAX  256 /* further requests wait inside libcurl, their timeouts running */
-#define AGAIN_MAX        16
+#define CONNECTIONS_MAX 1024 /* further requests wait inside libcurl, their timeouts running */
+#define AGAIN_MAX       16
 
 /* ---- handles ---- */
 
@@ -27,55 +26,23 @@ static void timer_closed(uv_handle_t *handle)
     http_release(handle->data);
 }
 
-static CURL *easy_take(struct http *http)
-{
-    if (http->spares)
-        return http->spare[--http->spares];
-    CURL *easy = curl_easy_init();
-    if (easy && easy_prepare(easy, http)) {
-        curl_easy_cleanup(easy);
-        return NULL;
-    }
-    return easy;
-}
-
-static void easy_give(struct request *r)
-{
-    struct http *http = r->http;
-    CURL *easy = r->easy;
-    r->easy = NULL;
-    easy_bind(easy, NULL);
-    if (r->special)
-        curl_easy_reset(easy);
-    if (http->spares == SPARE_MAX || (r->special && easy_prepare(easy, http)))
-        curl_easy_cleanup(easy);
-    else
-        http->spare[http->spares++] = easy;
-}
-
 /* ---- the end of a request ---- */
 
 void transfer_end(struct request *r)
 {
-    if (!r->easy)
+    if (!r->handle || !r->handle->running)
         return;
     assert(!r->http->inside);
-    curl_multi_remove_handle(r->http->multi, r->easy);
-    easy_give(r);
+    r->handle->running = 0;
+    curl_multi_remove_handle(r->http->multi, r->handle->easy);
 }
 
 void request_leave(struct request *r)
 {
     tusk_disown(&r->owned);
-    if (!r->active)
-        return;
-    r->active = 0;
-    if (r->prev)
-        r->prev->next = r->next;
-    else
-        r->http->active = r->next;
-    if (r->next)
-        r->next->prev = r->prev;
+    if (r->handle)
+        handle_give(r->handle);
+    r->handle = NULL;
 }
 
 // Until it has started, libcurl tells of the handle's last one.
@@ -83,42 +50,41 @@ int request_left(struct request *r)
 {
     long size = 0;
     if (r->started)
-        curl_easy_getinfo(r->easy, CURLINFO_REQUEST_SIZE, &size);
+        curl_easy_getinfo(r->handle->easy, CURLINFO_REQUEST_SIZE, &size);
     return size > 0;
 }
 
 void answer_read(struct request *r)
 {
     r->sent = (uint8_t)request_left(r);
-    curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &r->status);
-    curl_easy_getinfo(r->easy, CURLINFO_HTTP_VERSION, &r->version);
-    curl_easy_getinfo(r->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &r->expected);
+    curl_easy_getinfo(r->handle->easy, CURLINFO_RESPONSE_CODE, &r->status);
+    curl_easy_getinfo(r->handle->easy, CURLINFO_HTTP_VERSION, &r->version);
+    curl_easy_getinfo(r->handle->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &r->expected);
 }
 
 void request_done(struct request *r, CURLcode code)
 {
     r->code = code;
     if (!r->os_error)
-        curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &r->os_error);
+        curl_easy_getinfo(r->handle->easy, CURLINFO_OS_ERRNO, &r->os_error);
     if (!r->handed) {
         answer_read(r);
-        curl_easy_getinfo(r->easy, CURLINFO_TOTAL_TIME, &r->elapsed);
+        curl_easy_getinfo(r->handle->easy, CURLINFO_TOTAL_TIME, &r->elapsed);
     }
     transfer_end(r);
-    if (r->handed) {
+    if (r->handed)
         body_ended(r);
-        return;
-    }
-    request_leave(r);
-    tusk_wake(&r->wait);
+    else
+        tusk_wake(&r->wait);
 }
 
 static void take_unwatched(struct http *http)
 {
-    for (struct request *r = http->active, *next; r; r = next) {
-        next = r->next;
-        if (r->unwatched && r->easy)
-            request_done(r, CURLE_COULDNT_CONNECT);
+    http->unwatched = 0;
+    for (struct handle *h = http->in_use, *next; h; h = next) {
+        next = h->next;
+        if (h->running && h->request->unwatched)
+            request_done(h->request, CURLE_COULDNT_CONNECT);
     }
 }
 
@@ -126,12 +92,13 @@ static void take_finished(struct http *http)
 {
     int left;
     for (CURLMsg *m; (m = curl_multi_info_read(http->multi, &left));) {
-        struct request *r = NULL;
+        struct handle *h = NULL;
         CURLcode code = m->data.result;
-        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&r);
-        request_done(r, code);
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&h);
+        request_done(h->request, code);
     }
-    take_unwatched(http);
+    if (http->unwatched)
+        take_unwatched(http);
 }
 
 /* ---- libcurl and the loop ---- */
@@ -214,6 +181,20 @@ static const char *version_name(long version)
     }
 }
 
+static int push_answer(lua_State *L, struct request *r)
+{
+    const struct buffer *head = &r->handle->head, *body = &r->handle->body;
+    lua_pushinteger(L, r->status);
+    lua_pushlstring(L, head->data ? head->data : "", head->length);
+    if (r->handed)
+        lua_pushvalue(L, 1); // itself
+    else
+        lua_pushlstring(L, body->data ? body->data : "", body->length);
+    lua_pushstring(L, version_name(r->version));
+    lua_pushnumber(L, r->elapsed);
+    return 5;
+}
+
 static int request_finish(lua_State *L, struct tusk_wait *wait)
 {
     struct request *r = (struct request *)wait;
@@ -222,71 +203,66 @@ static int request_finish(lua_State *L, struct tusk_wait *wait)
     if (r->code && !r->handed)
         return request_fail(L, r);
     luaL_checkstack(L, 6, "an answer");
-    lua_pushinteger(L, r->status);
-    lua_pushlstring(L, r->head.data ? r->head.data : "", r->head.length);
-    if (r->handed)
-        lua_pushvalue(L, 1); // itself
-    else
-        lua_pushlstring(L, r->body.data ? r->body.data : "", r->body.length);
-    lua_pushstring(L, version_name(r->version));
-    lua_pushnumber(L, r->elapsed);
+    if (!r->handed)
+        r->handle->request = NULL; // should there be no memory for the strings
+    push_answer(L, r);
     if (r->handed)
         body_own(L, r);
     else
-        request_free(r);
+        request_leave(r);
     return 5;
 }
 
 static const struct tusk_wait_ops request_ops = {request_finish, request_cancel};
 
+/* Of those that are streamed; the others have nothing when they have ended. */
 static int op_request_gc(lua_State *L)
 {
     struct request *r = lua_touserdata(L, 1);
-    if (r->active)
+    if (r->handle)
         body_close(r);
-    if (r->easy) // never started: an error came first
-        curl_easy_cleanup(r->easy);
-    r->easy = NULL;
-    request_free(r);
+    request_leave(r);
+    free(r->detail);
+    r->detail = NULL;
     return 0;
 }
 
-static int request_start(lua_State *L, struct request *r)
+static int request_start(struct request *r, double left)
 {
-    struct http *http = r->http;
-    r->easy = easy_take(http);
-    if (!r->easy)
+    struct handle *h = handle_take(r);
+    if (!h)
         return -1;
-    if (request_configure(L, r) || curl_multi_add_handle(http->multi, r->easy)) {
-        easy_give(r);
+    handle_timeout(h, left * 1000 < 1 ? 1 : left > 2e6 ? 2000000000L : (long)(left * 1000 + 0.5));
+    h->detail[0] = 0;
+    if (curl_multi_add_handle(r->http->multi, h->easy)) {
+        handle_give(h);
         return -1;
     }
-    r->active = 1;
-    r->next = http->active;
-    if (r->next)
-        r->next->prev = r;
-    http->active = r;
+    h->running = 1;
+    r->handle = h;
     return 0;
 }
 
 /*
- * perform{method, url, label, peer, headers, body, user, password, timeout, after, connect_timeout,
- * max_body, idempotent, ca, cert, key, insecure, stream, stall, follow} -> status, header block,
- * body, version, seconds. One exchange; redirects are the caller's. Everything in the table has
- * been checked. With stream it returns once the head is there, and the body is what to read it
- * from; with follow too, that of a redirect is a string all the same.
+ * perform(spec, seconds left) -> status, header block, body, version, seconds. One exchange;
+ * redirects are the caller's. Of a streamed spec it returns once the head is there, and the body is
+ * what to read it from; but that of a redirect is a string all the same if the spec says follow.
  */
 static int op_perform(lua_State *L)
 {
-    luaL_checktype(L, 1, LUA_TTABLE);
+    const struct spec *spec = luaL_checkudata(L, 1, SPEC);
+    double left = luaL_checknumber(L, 2);
     struct request *r = tusk_wait_new(L, sizeof *r, &request_ops);
-    r->http = lua_touserdata(L, lua_upvalueindex(1));
-    lua_pushvalue(L, lua_upvalueindex(2));
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, 1);
+    lua_getfenv(L, 1);
     lua_setfenv(L, -2);
-    request_read(L, r);
-    if (request_start(L, r))
+    r->http = lua_touserdata(L, lua_upvalueindex(1));
+    r->spec = spec;
+    r->expected = -1;
+    if (spec->stream) {
+        luaL_getmetatable(L, REQUEST);
+        lua_setmetatable(L, -2);
+    }
+    if (request_start(r, left))
         return luaL_error(L, "not enough memory");
     return tusk_park(L, &r->wait);
 }
@@ -297,15 +273,24 @@ static void http_close(struct tusk_hook *k)
 {
     struct http *http = (struct http *)((char *)k - offsetof(struct http, at_close));
     http->closing = 1;
-    for (struct request *r; (r = http->active);) {
-        r->abandoned = 1;
-        body_close(r);
+    for (struct handle *h = http->in_use, *next; h; h = next) {
+        next = h->next;
+        if (h->request)
+            body_close(h->request);
     }
-    while (http->spares)
-        curl_easy_cleanup(http->spare[--http->spares]);
+    handle_free_all(http);
     curl_multi_cleanup(http->multi);
     watch_end_all(http);
     uv_close((uv_handle_t *)&http->timer, timer_closed);
+}
+
+/* How many there may be, idle ones included: half the descriptors at most are for them. */
+static long connections_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur / 2 >= CONNECTIONS_MAX)
+        return CONNECTIONS_MAX;
+    return limit.rlim_cur > 2 ? (long)(limit.rlim_cur / 2) : 1;
 }
 
 static struct http *http_new(struct tusk *host, uv_loop_t *loop)
@@ -329,8 +314,8 @@ static struct http *http_new(struct tusk *host, uv_loop_t *loop)
     curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
     curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, set_timer);
     curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
-    curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)CONNECTIONS_MAX);
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, connections_max());
+    curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections_max());
     return http;
 
 fail_multi:
@@ -340,28 +325,34 @@ fail_global:
     return NULL;
 }
 
+static void request_open(lua_State *L)
+{
+    luaL_newmetatable(L, REQUEST);
+    lua_pushcfunction(L, op_request_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}
+
 TUSK_LUA_EXPORT int luaopen_tusk_binding_curl(lua_State *L);
 
 int luaopen_tusk_binding_curl(lua_State *L)
 {
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 5);
     url_open(L);
-    lua_pushcfunction(L, op_url);
-    lua_setfield(L, -2, "url");
-    lua_pushcfunction(L, op_body_read);
-    lua_setfield(L, -2, "read");
-    lua_pushcfunction(L, op_body_close);
-    lua_setfield(L, -2, "close");
-    luaL_newmetatable(L, REQUEST);
-    lua_pushcfunction(L, op_request_gc);
-    lua_setfield(L, -2, "__gc");
+    spec_open(L);
+    request_open(L);
     struct http *http = http_new(tusk_of(L), tusk_loop(L));
     if (!http)
         return luaL_error(L, "libcurl cannot start");
     tusk_at_close(http->host, &http->at_close);
-    lua_pushlightuserdata(L, http);
-    lua_insert(L, -2);
-    lua_pushcclosure(L, op_perform, 2);
-    lua_setfield(L, -2, "perform");
+    static const luaL_Reg functions[] = {
+        {"url", op_url},        {"prepare", op_prepare},  {"perform", op_perform},
+        {"read", op_body_read}, {"close", op_body_close}, {NULL, NULL},
+    };
+    for (const luaL_Reg *f = functions; f->name; f++) {
+        lua_pushlightuserdata(L, http);
+        lua_pushcclosure(L, f->func, 1);
+        lua_setfield(L, -2, f->name);
+    }
     return 1;
 }

@@ -1,12 +1,13 @@
 /* curl_body.c: bodies that are read in pieces, while they arrive. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "curl_http.h"
 
 /*
- * What has arrived waits in r->body; with BODY_AHEAD bytes there libcurl is told to pause, which
- * ends its reading from the socket, and so, in time, the server's writing. A reader takes all of
- * it.
+ * What has arrived waits in the handle's buffer; with BODY_AHEAD bytes there libcurl is told to
+ * pause, which ends its reading from the socket, and so, in time, the server's writing. A reader
+ * takes all of it.
  */
 
 struct reader { /* a parked read */
@@ -89,18 +90,19 @@ void body_open(struct request *r)
 {
     r->handed = 1;
     answer_read(r);
-    curl_easy_getinfo(r->easy, CURLINFO_STARTTRANSFER_TIME, &r->elapsed);
-    curl_easy_setopt(r->easy, CURLOPT_TIMEOUT_MS, 0L); // the stall timer's turn
+    curl_easy_getinfo(r->handle->easy, CURLINFO_STARTTRANSFER_TIME, &r->elapsed);
+    handle_timeout(r->handle, 0); // the stall timer's turn
     tusk_wake(&r->wait);
 }
 
 size_t body_arrived(struct request *r, const char *data, size_t n)
 {
-    if (r->body.length >= BODY_AHEAD) {
+    struct buffer *body = &r->handle->body;
+    if (body->length >= BODY_AHEAD) {
         r->paused = 1;
         return CURL_WRITEFUNC_PAUSE;
     }
-    if (buffer_add(&r->body, data, n)) {
+    if (buffer_add(body, data, n)) {
         r->no_memory = 1;
         return n + 1; // not n: libcurl gives up
     }
@@ -109,17 +111,24 @@ size_t body_arrived(struct request *r, const char *data, size_t n)
     return n;
 }
 
+static size_t waiting(const struct request *r)
+{
+    return r->handle ? r->handle->body.length : 0;
+}
+
 static int is_drained(const struct request *r)
 {
-    return r->ended && !r->body.length;
+    return r->ended && !waiting(r);
 }
 
 void body_ended(struct request *r)
 {
     r->ended = 1;
+    if (r->code && !r->detail)
+        r->detail = strdup(r->handle->detail);
     reader_wake(r);
     stall_end(r);
-    if (is_drained(r))
+    if (r->given && is_drained(r))
         request_leave(r);
 }
 
@@ -128,8 +137,8 @@ void body_close(struct request *r)
     transfer_end(r);
     if (!is_drained(r))
         r->closed = 1;
-    free(r->body.data);
-    r->body = (struct buffer){0};
+    r->handle->body.length = 0;
+    r->given = 1;
     body_ended(r);
 }
 
@@ -140,12 +149,12 @@ static void scope_ended(struct tusk_owned *o)
 
 void body_own(lua_State *L, struct request *r)
 {
-    free(r->head.data);
-    r->head = (struct buffer){0};
-    if (!r->active)
-        return;
+    r->given = 1;
     r->owned.end = scope_ended;
-    tusk_own(L, &r->owned);
+    if (is_drained(r))
+        request_leave(r);
+    else
+        tusk_own(L, &r->owned);
 }
 
 /* ---- reading ---- */
@@ -153,18 +162,19 @@ void body_own(lua_State *L, struct request *r)
 /* libcurl goes on; it may call body_arrived at once. */
 static void resume(struct request *r)
 {
-    if (!r->paused || !r->easy)
+    if (!r->paused || !r->handle->running)
         return;
     r->paused = 0;
-    CURLcode code = curl_easy_pause(r->easy, CURLPAUSE_CONT);
+    CURLcode code = curl_easy_pause(r->handle->easy, CURLPAUSE_CONT);
     if (code)
         request_done(r, code);
 }
 
 static int push_bytes(lua_State *L, struct request *r)
 {
-    lua_pushlstring(L, r->body.data, r->body.length);
-    r->body.length = 0;
+    struct buffer *body = &r->handle->body;
+    lua_pushlstring(L, body->data, body->length);
+    body->length = 0;
     resume(r);
     if (is_drained(r))
         request_leave(r);
@@ -174,7 +184,8 @@ static int push_bytes(lua_State *L, struct request *r)
 static int fail_closed(lua_State *L, struct request *r)
 {
     return tusk_fail(L, "closed",
-                     "the body of %s is closed: it was given up, or its scope has ended", r->label);
+                     "the body of %s is closed: it was given up, or its scope has ended",
+                     r->spec->label);
 }
 
 static int read_finish(lua_State *L, struct tusk_wait *wait)
@@ -185,7 +196,7 @@ static int read_finish(lua_State *L, struct tusk_wait *wait)
         return tusk_fail_cancelled(L, 1);
     if (r->closed)
         return fail_closed(L, r);
-    if (r->body.length)
+    if (waiting(r))
         return push_bytes(L, r);
     return r->code ? request_fail(L, r) : 0;
 }
@@ -209,7 +220,7 @@ static int read_park(lua_State *L, struct request *r)
         return luaL_error(L, "not enough memory");
     reader->request = r;
     r->reader = reader;
-    stall_arm(r->stall, r->stall_after);
+    stall_arm(r->stall, r->spec->stall);
     return tusk_park(L, &reader->wait);
 }
 
@@ -220,8 +231,9 @@ int op_body_read(lua_State *L)
     if (r->closed)
         return fail_closed(L, r);
     if (r->reader)
-        return tusk_fail(L, "http.busy", "the body of %s is being read by another task", r->label);
-    if (r->body.length)
+        return tusk_fail(L, "http.busy", "the body of %s is being read by another task",
+                         r->spec->label);
+    if (waiting(r))
         return tusk_inline(L, push_bytes(L, r));
     if (!r->ended)
         return read_park(L, r);
@@ -231,7 +243,7 @@ int op_body_read(lua_State *L)
 int op_body_close(lua_State *L)
 {
     struct request *r = luaL_checkudata(L, 1, REQUEST);
-    if (r->active)
+    if (r->handle)
         body_close(r);
     return 0;
 }

@@ -27,24 +27,30 @@ static const struct {
     {CURLE_BAD_CONTENT_ENCODING, {"http.body", 0}},
 };
 
+static const char *detail(const struct request *r)
+{
+    return r->detail ? r->detail : r->handle ? r->handle->detail : "";
+}
+
 static const char *reason(const struct request *r)
 {
-    return r->detail[0] ? r->detail : curl_easy_strerror(r->code);
+    const char *said = detail(r);
+    return said[0] ? said : curl_easy_strerror(r->code);
 }
 
 static void push_limit(lua_State *L, struct request *r)
 {
-    tusk_error(L, "http.body", "the body of %s is larger than max_body (%f bytes)", r->label,
-               (double)r->limit);
-    lua_pushnumber(L, (lua_Number)r->limit);
+    tusk_error(L, "http.body", "the body of %s is larger than max_body (%f bytes)", r->spec->label,
+               (double)r->spec->limit);
+    lua_pushnumber(L, (lua_Number)r->spec->limit);
     lua_setfield(L, -2, "limit");
 }
 
 static void push_stall(lua_State *L, struct request *r)
 {
     tusk_error(L, "timeout", "no byte of the body of %s within %f s (%f bytes came before)",
-               r->label, r->stall_after, (double)r->received);
-    lua_pushnumber(L, r->stall_after);
+               r->spec->label, r->spec->stall, (double)r->received);
+    lua_pushnumber(L, r->spec->stall);
     lua_setfield(L, -2, "after");
 }
 
@@ -54,15 +60,15 @@ static void push_timeout(lua_State *L, struct request *r)
         push_stall(L, r);
         return;
     }
-    if (!r->started && r->elapsed < r->after - 0.001) {
-        int resolving = !strncmp(r->detail, "Resolving", 9); // how libcurl tells them apart
+    if (!r->started && r->elapsed < r->spec->after - 0.001) {
+        int resolving = !strncmp(detail(r), "Resolving", 9); // how libcurl tells them apart
         tusk_error(L, resolving ? "http.dns" : "http.connect",
-                   "cannot connect to %s: no connection within %f s (ETIMEDOUT)", r->peer,
-                   r->connect_timeout);
+                   "cannot connect to %s: no connection within %f s (ETIMEDOUT)", r->spec->peer,
+                   r->spec->connect_timeout);
         return;
     }
-    tusk_error(L, "timeout", "no whole answer from %s within %f s", r->label, r->after);
-    lua_pushnumber(L, r->after);
+    tusk_error(L, "timeout", "no whole answer from %s within %f s", r->spec->label, r->spec->after);
+    lua_pushnumber(L, r->spec->after);
     lua_setfield(L, -2, "after");
 }
 
@@ -70,23 +76,23 @@ static void push_connect(lua_State *L, struct request *r)
 {
     int e = -(int)r->os_error;
     if (e)
-        tusk_error(L, "http.connect", "cannot connect to %s: %s (%s)", r->peer, uv_strerror(e),
-                   uv_err_name(e));
+        tusk_error(L, "http.connect", "cannot connect to %s: %s (%s)", r->spec->peer,
+                   uv_strerror(e), uv_err_name(e));
     else
-        tusk_error(L, "http.connect", "cannot connect to %s: %s", r->peer, reason(r));
+        tusk_error(L, "http.connect", "cannot connect to %s: %s", r->spec->peer, reason(r));
 }
 
 /* The connection broke while the request was sent or the answer awaited. */
 static void push_broken(lua_State *L, struct request *r)
 {
     if (!r->head_done)
-        tusk_error(L, "http.connect", "%s closed the connection before it answered", r->peer);
+        tusk_error(L, "http.connect", "%s closed the connection before it answered", r->spec->peer);
     else if (r->expected >= 0)
         tusk_error(L, "http.body", "%s closed the connection after %f of %f bytes of the body",
-                   r->peer, (double)r->received, (double)r->expected);
+                   r->spec->peer, (double)r->received, (double)r->expected);
     else
         tusk_error(L, "http.body", "%s closed the connection within the body (after %f bytes)",
-                   r->peer, (double)r->received);
+                   r->spec->peer, (double)r->received);
 }
 
 static int is_broken(const struct request *r)
@@ -111,7 +117,7 @@ static int push_error(lua_State *L, struct request *r)
         return push_limit(L, r), 0;
     if (r->head_too_large || (r->code == CURLE_OUT_OF_MEMORY && r->sent && !r->head_done))
         return tusk_error(L, "http.protocol", "the header of the answer from %s is over 64 KiB",
-                          r->label),
+                          r->spec->label),
                0;
     if (r->code == CURLE_OPERATION_TIMEDOUT)
         return push_timeout(L, r), 1;
@@ -120,22 +126,26 @@ static int push_error(lua_State *L, struct request *r)
     if (is_broken(r))
         return push_broken(L, r), 1;
     if (r->code == CURLE_COULDNT_RESOLVE_HOST)
-        return tusk_error(L, f.kind, "cannot resolve the name in %s", r->peer), 1;
-    return tusk_error(L, f.kind, "%s: %s", r->label, reason(r)), f.retry;
+        return tusk_error(L, f.kind, "cannot resolve the name in %s", r->spec->peer), 1;
+    return tusk_error(L, f.kind, "%s: %s", r->spec->label, reason(r)), f.retry;
 }
 
 int request_fail(lua_State *L, struct request *r)
 {
-    if (r->no_memory)
+    if (r->no_memory) {
+        request_leave(r);
         return luaL_error(L, "not enough memory");
+    }
+    if (!r->handed)
+        r->handle->request = NULL; // should there be no memory for the error
     luaL_checkstack(L, 8, "an error");
     int retry = push_error(L, r);
-    lua_pushstring(L, r->label);
+    lua_pushstring(L, r->spec->label);
     lua_setfield(L, -2, "url");
     lua_pushboolean(L, r->sent);
     lua_setfield(L, -2, "sent");
-    lua_pushboolean(L, retry && (!r->sent || r->idempotent));
+    lua_pushboolean(L, retry && (!r->sent || r->spec->idempotent));
     lua_setfield(L, -2, "retryable");
-    request_free(r);
+    request_leave(r);
     return lua_error(L);
 }

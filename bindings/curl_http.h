@@ -6,12 +6,11 @@
 
 #include "tusk_lua.h"
 
-#define HEAD_MAX  (64 * 1024) /* bytes of all header lines of one answer, interim ones included */
-#define SPARE_MAX 64          /* easy handles kept for the next request */
-
+#define HEAD_MAX   (64 * 1024) /* bytes of all header lines of one answer, interim ones included */
 #define BODY_AHEAD (64 * 1024) /* a streamed body is paused when so much waits for a reader */
 
-#define REQUEST "tusk.curl.request" /* the metatable of requests */
+#define REQUEST "tusk.curl.request" /* the metatable of streamed requests */
+#define SPEC    "tusk.curl.spec"    /* of what they are made from */
 
 struct reader;
 struct request;
@@ -25,14 +24,16 @@ struct http { /* one per host, malloc'ed: lives until the last of its uv handles
     uv_timer_t timer;
     struct tusk_hook at_close;
     struct tusk_hook kick;  /* drives libcurl before the loop polls, after requests were started */
-    struct request *active; /* all that are not over: their transfer, or what it has left unread */
+    struct handle *in_use;  /* by requests that are not over */
+    struct handle *spare;   /* kept for the next requests */
+    int spares;             /* how many */
     struct watch **watches; /* by descriptor */
     int watch_size;
-    CURL *spare[SPARE_MAX];
-    int spares;
-    int handles; /* uv handles not closed yet */
-    int inside;  /* libcurl is running: nothing may be removed from the multi now */
-    int again;   /* libcurl asked to be called again at once */
+    uint64_t specs; /* how many there were */
+    int handles;    /* uv handles not closed yet */
+    int inside;     /* libcurl is running: nothing may be removed from the multi now */
+    int again;      /* libcurl asked to be called again at once */
+    int unwatched;  /* a request is, perhaps more: they are to be ended */
     int closing;
 };
 
@@ -42,38 +43,63 @@ struct buffer {
 };
 
 /*
- * One request. Its environment is the table it was made from, so the strings in it stay where they
- * are while libcurl reads them. Not streamed, it lives from park to wake, and the easy handle
- * leaves it before the wake. Streamed, it is woken at the end of the head; from then on it is what
- * Lua reads the body from, and the scope that it was made in owns it.
+ * What a request asks for: userdata, used for any number of requests. Its environment is the table
+ * it was made from, so the strings in it stay where they are, and it with them.
+ */
+struct spec {
+    uint64_t id; /* counted from 1 */
+    const char *method, *url;
+    const char *label; /* the URL, as errors may show it */
+    const char *peer;  /* host:port */
+    const char *body;  /* or NULL */
+    size_t body_length;
+    const char *user, *password, *ca, *cert, *key; /* or NULL */
+    struct curl_slist *headers;
+    double after;           /* seconds the caller allowed in all */
+    double connect_timeout; /* seconds */
+    double stall;           /* seconds that a reader waits for bytes */
+    curl_off_t limit;       /* of the body, bytes */
+    uint8_t idempotent, insecure;
+    uint8_t stream; /* the body is to be read in pieces */
+    uint8_t follow; /* but not that of a redirect */
+};
+
+/* An easy handle and what goes with it, malloc'ed and used again and again. */
+struct handle {
+    CURL *easy;
+    struct http *http;
+    struct request *request; /* whose it is now; NULL: it has its result */
+    struct handle *next, *prev;
+    uint64_t spec;   /* the id of that it is set up for, or 0 */
+    long timeout;    /* milliseconds, as it is set up */
+    uint8_t running; /* in the multi */
+    uint8_t special; /* set up with what the next must not see */
+    struct buffer head, body;
+    char detail[CURL_ERROR_SIZE];
+};
+
+/*
+ * One request. Not streamed, it lives from park to its result. Streamed, it is woken at the end of
+ * the head; from then on it is what Lua reads the body from, and the scope that it was made in owns
+ * it. The environment is its spec's.
  */
 struct request {
     struct tusk_wait wait;
+    const struct spec *spec;
     struct http *http;
-    struct request *next, *prev; /* among the active */
-    CURL *easy;                  /* until the transfer is over */
-    struct curl_slist *headers;
-    struct buffer head, body;
+    struct handle *handle; /* NULL once it is over */
     struct tusk_owned owned;
-    struct reader *reader;  /* the parked call that waits for bytes of the body */
-    struct stall *stall;    /* its timer, once there was one */
-    double stall_after;     /* seconds that a reader waits for bytes */
-    const char *label;      /* the URL, as errors may show it */
-    const char *peer;       /* host:port */
-    double after;           /* seconds the caller allowed in all */
-    double connect_timeout; /* seconds */
-    curl_off_t limit;       /* of the body, bytes */
-    curl_off_t received;    /* bytes of the body so far */
-    size_t head_total;      /* header bytes received, interim answers included */
-    double elapsed;         /* seconds */
+    struct reader *reader; /* the parked call that waits for bytes of the body */
+    struct stall *stall;   /* its timer, once there was one */
+    char *detail;          /* libcurl's words, malloc'ed, once a streamed body has failed */
+    curl_off_t received;   /* bytes of the body so far */
+    curl_off_t expected;   /* Content-Length, or -1 */
+    size_t head_total;     /* header bytes received, interim answers included */
+    double elapsed;        /* seconds */
     long status, version, os_error;
-    curl_off_t expected; /* Content-Length, or -1 */
     CURLcode code;
-    uint8_t idempotent;
-    uint8_t stream;    /* the body is to be read in pieces */
-    uint8_t follow;    /* but not that of a redirect */
-    uint8_t active;    /* among http's */
     uint8_t handed;    /* woken with the head */
+    uint8_t given;     /* the task has returned with it, or never will */
     uint8_t paused;    /* libcurl holds back what follows */
     uint8_t ended;     /* nothing follows */
     uint8_t closed;    /* what follows is not wanted */
@@ -83,8 +109,6 @@ struct request {
     uint8_t too_large, head_too_large, no_memory, repeated;
     uint8_t abandoned; /* cancelled after bytes had left */
     uint8_t unwatched; /* its socket could not be watched */
-    uint8_t special;   /* it has credentials or TLS settings, which the next must not see */
-    char detail[CURL_ERROR_SIZE];
 };
 
 /* curl.c */
@@ -99,12 +123,32 @@ void http_release(struct http *http);
 void transfer_end(struct request *r);
 /* Ends r's transfer with a result, and wakes who waits for r. */
 void request_done(struct request *r, CURLcode code);
-/* Takes r from among the active, and from its scope. */
+/* It is over: gives back its handle, and takes it from its scope. Again: no effect. */
 void request_leave(struct request *r);
 /* Whether bytes of it may have left. */
 int request_left(struct request *r);
 /* Reads what is known of the answer once its head is complete. */
 void answer_read(struct request *r);
+
+/* curl_handle.c */
+
+/* A handle set up for r. NULL: out of memory. */
+struct handle *handle_take(struct request *r);
+/* It is kept for the next. */
+void handle_give(struct handle *h);
+/* Sets what it is given in all: milliseconds; 0: no end. */
+void handle_timeout(struct handle *h, long ms);
+/* Frees all that there are. */
+void handle_free_all(struct http *http);
+
+/* curl_spec.c */
+
+/* prepare{method, url, label, peer, headers, body, user, password, after, connect_timeout,
+ * max_body, idempotent, ca, cert, key, insecure, stream, stall, follow} -> spec. Everything in the
+ * table has been checked; the spec keeps it. */
+int op_prepare(lua_State *L);
+/* Registers the metatable of specs. */
+void spec_open(lua_State *L);
 
 /* curl_watch.c */
 
@@ -116,20 +160,11 @@ void watch_end_all(struct http *http);
 curl_socket_t socket_open(void *ud, curlsocktype purpose, struct curl_sockaddr *a);
 int socket_close(void *ud, curl_socket_t fd);
 
-/* curl_request.c */
+/* curl_request.c: what libcurl calls while it works; ud is the handle */
 
-/* Sets what every request has in common. 0, or -1: out of memory. */
-int easy_prepare(CURL *easy, struct http *http);
-/* Points e at r, as a plain GET without a body; with NULL at nothing. */
-void easy_bind(CURL *easy, struct request *r);
-/* Reads the table at stack index 1 into r. May raise. */
-void request_read(lua_State *L, struct request *r);
-/* Sets what is r's own, from the table at index 1, on a prepared r->easy. 0, or -1: out of memory.
- * Never raises. */
-int request_configure(lua_State *L, struct request *r);
-/* Frees the memory a request holds outside Lua. */
-void request_free(struct request *r);
-
+size_t head_line(char *data, size_t size, size_t count, void *ud);
+size_t body_part(char *data, size_t size, size_t count, void *ud);
+int before_send(void *ud, char *ip, char *local_ip, int port, int local_port);
 /* Appends. 0, or -1: out of memory. */
 int buffer_add(struct buffer *b, const char *data, size_t n);
 
@@ -150,7 +185,7 @@ int op_body_read(lua_State *L);
 /* close(body), also its __gc */
 int op_body_close(lua_State *L);
 
-/* curl_error.c: raises what r ended with. */
+/* curl_error.c: raises what r ended with; that is then over. */
 int request_fail(lua_State *L, struct request *r);
 
 /* curl_url.c */

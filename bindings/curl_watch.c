@@ -119,9 +119,9 @@ static void socket_ready(uv_poll_t *poll, int status, int events)
 
 static struct request *request_of(CURL *easy)
 {
-    struct request *r = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&r);
-    return r;
+    struct handle *h = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&h);
+    return h ? h->request : NULL;
 }
 
 static int watch_want(struct watch *w, int what, int connected)
@@ -159,7 +159,7 @@ int watch_set(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud)
     if (!error)
         error = watch_want(watch_of(http, fd), what, connected);
     if (error && r) { // returned, it would end every transfer of the multi
-        r->unwatched = 1;
+        r->unwatched = http->unwatched = 1;
         r->os_error = -error;
         http->again = 1;
     }
@@ -171,7 +171,7 @@ int watch_set(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud)
 curl_socket_t socket_open(void *ud, curlsocktype purpose, struct curl_sockaddr *a)
 {
     (void)purpose;
-    struct request *r = ud;
+    struct request *r = ((struct handle *)ud)->request;
     int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
     if (fd < 0) {
         r->os_error = errno;

@@ -1,4 +1,5 @@
 -- Servers that misbehave: each is an error of its kind, and everything else goes on.
+local core = require "tusk.core"
 local program = require "spec.support.program"
 local raw_server = require "spec.support.raw_server"
 
@@ -315,6 +316,27 @@ describe("A program", function()
       assert.equal("quick\n", r.stdout)
       assert.truthy(r.stderr:find("enough", 1, true))
       server:wait(function() return server.ended == server.accepted end)
+    end)
+  end)
+
+  it("has connections for half of its descriptors at most; more requests wait", function()
+    raw_server.with(function(connection)
+      core.spawn(function()
+        core.sleep(0.005)
+        connection:write(raw_server.response(200, {}, "fine"))
+      end)
+    end, function(server)
+      local r = program.run({ "-c", "ulimit -n 64; exec " .. program.path() .. " -" }, {
+        program = "/bin/sh",
+        stdin = ([[
+          local url, urls = "%s", {}
+          for i = 1, 100 do urls[i] = url end
+          local texts = @map(urls, function(u) return @http.get(u):text() end, { concurrency = 100 })
+          print(#texts, texts[100])
+        ]]):format(server.url),
+      })
+      assert.equal("100\tfine\n", r.stdout)
+      assert.equal(32, server.accepted)
     end)
   end)
 

@@ -30,6 +30,15 @@ local function redirect_error(fn, ...)
 end
 
 describe("@http, redirected", function()
+  it("asks the first place again the next time", function()
+    with_server(function(s)
+      for _ = 1, 3 do assert.equal("/there", @http.post(s.url .. "/redirect/302?/there"):text()) end
+      local asked = {}
+      for i, request in ipairs(s.requests) do asked[i] = request.method .. " " .. request.target:match("^/%a+") end
+      assert.same({ "POST /redirect", "GET /there", "POST /redirect", "GET /there", "POST /redirect", "GET /there" }, asked)
+    end)
+  end)
+
   it("goes to an absolute or relative place, and says where it ended", function()
     with_server(function(s)
       local r = @http.get(s.url .. "/redirect/302?" .. s.url .. "/there?x=1")

@@ -65,6 +65,25 @@ describe("@http", function()
     assert.truthy(request.head:find("X%-List: p\r\nX%-List: q\r\n"))
   end)
 
+  it("says who asks and what it can decompress, once each, unless the caller does", function()
+    local function lines(opts)
+      local head = sent_by(function(url) @http.get(url .. "/", opts) end).head:lower()
+      local _, agents = head:gsub("\r\nuser%-agent:", "")
+      local _, encodings = head:gsub("\r\naccept%-encoding:", "")
+      return agents, encodings, head
+    end
+    for _ = 1, 2 do
+      local agents, encodings, head = lines()
+      assert.same({ 1, 1 }, { agents, encodings })
+      assert.truthy(head:find("\r\naccept-encoding: gzip, deflate\r\n", 1, true))
+    end
+    local agents, encodings, head = lines { headers = { ["accept-encoding"] = "identity", ["X-A"] = "1" } }
+    assert.same({ 1, 1 }, { agents, encodings })
+    assert.truthy(head:find("\r\naccept-encoding: identity\r\n", 1, true))
+    agents, encodings = lines { headers = { ["Accept-Encoding"] = false, ["User-Agent"] = false } }
+    assert.same({ 0, 0 }, { agents, encodings })
+  end)
+
   it("writes a query in the order of its names, lists as repeated names", function()
     local request = sent_by(function(url)
       @http.get(url .. "/p", { query = { b = "x y&z=ä", a = { 1, 2.5 }, c = true, d = 2 ^ 40, e = 9007199254740993LL } })

@@ -59,7 +59,7 @@ int main(int argc, char **argv)
     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, atol(argv[3]));
     for (long i = atol(argv[3]); i > 0; i--)
         start(multi, argv[2]);
-    for (int running = 1; running;) {
+    for (int running = 1; running || left > 0;) { // a moment may find all of them done
         curl_multi_perform(multi, &running);
         finish(multi);
         curl_multi_perform(multi, &running);

@@ -36,6 +36,22 @@ local function with_defaults(defaults, opts)
   return all
 end
 
+local KEPT = 256
+
+-- fn(method, path), which is remembered: programs ask for the same again and again.
+local function memo(fn)
+  local by_method, count = {}, 0
+  return function(method, path)
+    local found = by_method[method] and by_method[method][path]
+    if found then return found end
+    found = fn(method, path)
+    if count >= KEPT then by_method, count = {}, 0 end
+    by_method[method] = by_method[method] or {}
+    by_method[method][path], count = found, count + 1
+    return found
+  end
+end
+
 local meta = { __name = "tusk.http.Client", __namespace = true }
 
 function meta.__index(self, key)
@@ -52,12 +68,16 @@ function client.new(opts)
   options.defaults(defaults)
   local own_headers = headers.check(defaults.headers)
   local gate = defaults.max_connections and Gate.new(defaults.max_connections)
-  local function dispatch(method, path, given)
-    local started = core.now()
+  local function plan_of(method, path, given)
     local plan = options.plan(method, target_of(defaults.base, path), with_defaults(defaults, given))
     plan.headers = headers.merge(own_headers, plan.headers)
-    if gate then return gate:run(plan.timeout, exchange.run, plan, started) end
-    return exchange.run(plan, started)
+    return plan
+  end
+  local plain = memo(function(method, path) return plan_of(method, path, {}) end)
+  local function dispatch(method, path, given)
+    local plan = given and plan_of(method, path, given) or plain(method, path)
+    if gate then return gate:run(plan.timeout, exchange.run, plan, core.now()) end
+    return exchange.run(plan)
   end
   return setmetatable(verbs.add({}, "client", dispatch), meta)
 end

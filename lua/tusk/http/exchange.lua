@@ -8,6 +8,8 @@ local response = require "tusk.http.response"
 local url = require "tusk.http.url"
 local version = "tusk/" .. require("tusk").version
 
+local settle = core.settle
+
 local exchange = {}
 
 local warned = {} -- origin → true, bounded by the program's own list of servers
@@ -20,7 +22,8 @@ local function warn_insecure(target)
 end
 
 local AGENT = "User-Agent: " .. version
-local PLAIN = { AGENT } -- shared: what is sent when the caller has nothing to say
+local ENCODINGS = "Accept-Encoding: gzip, deflate" -- libcurl's own line, which it would format anew each time
+local PLAIN = { AGENT, ENCODINGS } -- shared: what is sent when the caller has nothing to say
 
 -- What goes with a body; without a type of its own libcurl would claim that it is a form.
 local function body_lines(plan, lines)
@@ -35,30 +38,34 @@ local function lines_of(plan)
   if not list[1] and not plan.body and not plan.bearer then return PLAIN end
   local lines = {}
   if not headers.has(list, "user-agent") then lines[1] = AGENT end
+  if not headers.has(list, "accept-encoding") then lines[#lines + 1] = ENCODINGS end
   if plan.body then body_lines(plan, lines) end
   if plan.bearer then lines[#lines + 1] = "Authorization: Bearer " .. plan.bearer end
   return headers.lines(list, lines)
 end
 
--- The table the binding takes; fresh every time, for the binding keeps it.
-local function spec_of(plan, left)
+-- What the binding takes. It keeps the table, and libcurl's handles stay set up for it.
+local function spec_of(plan)
+  if plan.spec then return plan.spec end
   local tls, target = plan.tls, plan.target
   if tls.insecure and target.scheme == "https" then warn_insecure(target) end
-  return {
+  plan.spec = raw.prepare {
     method = plan.method, url = plan.address, label = url.label(target, plan.address), peer = target.peer,
     headers = lines_of(plan), body = plan.body, user = plan.user, password = plan.password,
-    timeout = left, after = plan.timeout, connect_timeout = plan.connect_timeout, max_body = plan.max_body,
+    after = plan.timeout, connect_timeout = plan.connect_timeout, max_body = plan.max_body,
     idempotent = plan.idempotent, ca = tls.ca, cert = tls.cert, key = tls.key, insecure = tls.insecure,
     stream = plan.stream, stall = plan.stall, follow = plan.redirects > 0,
   }
+  return plan.spec
 end
 
 local function perform(plan, left)
-  local status, head, body, http_version, elapsed = core.settle(raw.perform(spec_of(plan, left)))
+  local status, head, body, http_version, elapsed = settle(raw.perform(spec_of(plan), left))
   local streamed = type(body) == "userdata"
   return response.new {
-    status = status, head = head, http_version = http_version, elapsed = elapsed, url = plan.address,
-    body = not streamed and body or nil, source = streamed and body or nil, max_body = plan.max_body,
+    status = status, ok = status >= 200 and status <= 299, head = head, http_version = http_version,
+    elapsed = elapsed, url = plan.address, max_body = plan.max_body,
+    body = not streamed and body or nil, source = streamed and body or nil,
   }
 end
 
@@ -96,8 +103,11 @@ local function becomes_get(status, method)
   return (status == 301 or status == 302) and method == "POST"
 end
 
--- Turns the plan into the one for the next hop.
-local function follow(plan, answer, hops)
+-- The plan for the next hop; the one there is may be used again.
+local function follow(used, answer, hops)
+  local plan = {}
+  for name, value in pairs(used) do plan[name] = value end
+  plan.spec = nil
   local target, why = url.resolve(answer.headers.location, plan.address)
   if not target then fail_redirect(answer, plan, why) end
   if hops > plan.redirects then
@@ -112,6 +122,7 @@ local function follow(plan, answer, hops)
     plan.headers = without_content_type(plan.headers)
   end
   plan.target, plan.address = target, target.url
+  return plan
 end
 
 local function time_left(plan, started)
@@ -122,22 +133,23 @@ local function time_left(plan, started)
     { after = plan.timeout, url = label, sent = true, retryable = plan.idempotent })
 end
 
---- Sends and returns the answer. The plan is used up.
+--- Sends and returns the answer. The plan stays as it is.
 ---@param plan tusk.http.Plan
----@param started number when the caller began, on core.now()'s clock
+---@param started number|nil when the caller began, on core.now()'s clock; nil: now
 ---@return tusk.http.Response
 function exchange.run(plan, started)
-  local hops, spent = 0, 0
-  while true do
-    local answer = perform(plan, time_left(plan, started))
-    spent = spent + answer.elapsed
-    if plan.redirects == 0 or not REDIRECT[answer.status] or not answer.headers.location then
-      answer.elapsed = spent
-      return answer
-    end
+  local answer = perform(plan, started and time_left(plan, started) or plan.timeout)
+  if plan.redirects == 0 or not REDIRECT[answer.status] then return answer end
+  started = started or core.now() - answer.elapsed
+  local hops = 0
+  while REDIRECT[answer.status] and answer.headers.location do
+    local spent = answer.elapsed
     hops = hops + 1
-    follow(plan, answer, hops)
+    plan = follow(plan, answer, hops)
+    answer = perform(plan, time_left(plan, started))
+    answer.elapsed = spent + answer.elapsed
   end
+  return answer
 end
 
 return exchange

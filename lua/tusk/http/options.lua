@@ -40,6 +40,7 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field redirects integer
 ---@field tls table
 ---@field idempotent boolean
+---@field spec userdata|nil what the binding has made of it
 
 local known = {} -- as verbs are called
 for _, verb in ipairs { "get", "post", "put", "patch", "delete", "head", "options" } do known[verb] = verb:upper() end
@@ -140,21 +141,57 @@ function options.limits(plan, opts)
   return plan
 end
 
---- The plan for one request.
+local NO_OPTIONS = {}
+
+-- A plan for a request that asks for nothing special.
+local function new_plan(method, parts)
+  return {
+    method = method, target = parts, address = parts.url, headers = headers.check(nil), type = nil, body = nil,
+    user = nil, password = nil, bearer = nil, idempotent = IDEMPOTENT[method], timeout = TIMEOUT, stream = false,
+    connect_timeout = CONNECT_TIMEOUT, stall = STALL, max_body = MAX_BODY, redirects = REDIRECTS, tls = NO_TLS,
+    spec = nil,
+  }
+end
+
+local function plain(method, parts)
+  local plan = new_plan(method, parts)
+  body_of(plan, NO_OPTIONS)
+  credentials(plan, NO_OPTIONS)
+  return plan
+end
+
+-- Kept with the parts of the URL: programs ask for the same again and again.
+local function kept(method, parts)
+  local plans = parts.plans
+  if not plans then
+    plans = {}
+    parts.plans = plans
+  end
+  local plan = plans[method]
+  if not plan then
+    plan = plain(method, parts)
+    plans[method] = plan
+  end
+  return plan
+end
+
+--- The plan for one request; shared with others if there are no options: leave it as it is.
 ---@param method string
 ---@param target string
 ---@param opts table|nil already known to hold no unknown option
 ---@return tusk.http.Plan
 function options.plan(method, target, opts)
   local parts = url.parse(target)
-  local plan = options.limits({ method = method_of(method), target = parts, address = parts.url }, opts)
+  method = method_of(method)
+  if not opts then return kept(method, parts) end
+  local plan = options.limits(new_plan(method, parts), opts)
   if opts.query ~= nil then plan.address = url.with_query(parts.url, opts.query) end
   plan.stream = check.opt_boolean("stream", opts.stream) or false
   if opts.stall ~= nil and not plan.stream then
     check.fail("stall: only a body with stream = true can stall; timeout is for whole answers", { argument = "stall" })
   end
   plan.headers = headers.check(opts.headers)
-  plan.idempotent = IDEMPOTENT[plan.method] or headers.has(plan.headers, "idempotency-key")
+  plan.idempotent = plan.idempotent or headers.has(plan.headers, "idempotency-key")
   body_of(plan, opts)
   credentials(plan, opts)
   return plan

@@ -32,10 +32,9 @@ local function own(self, name)
   return self
 end
 
----@param fields table { status, head, body or source, max_body, url, http_version, elapsed }
+---@param fields table { status, ok, head, body or source, max_body, url, http_version, elapsed }
 ---@return tusk.http.Response
 function response.new(fields)
-  fields.ok = fields.status >= 200 and fields.status <= 299
   return setmetatable(fields, meta)
 end
 

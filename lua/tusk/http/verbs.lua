@@ -83,7 +83,7 @@ Builder.options = nil
 --- Adds get, post, …, send and request to a namespace.
 ---@param namespace table
 ---@param name string what messages call it
----@param dispatch fun(method: string, url: string, opts: table): tusk.http.Response
+---@param dispatch fun(method: string, url: string, opts: table|nil): tusk.http.Response
 function verbs.add(namespace, name, dispatch)
   local function dotted(first, verb)
     if first == namespace or dots.is_namespace(first) then
@@ -93,7 +93,8 @@ function verbs.add(namespace, name, dispatch)
   for _, verb in ipairs(METHODS) do
     namespace[verb] = function(url, opts)
       dotted(url, verb)
-      return (dispatch(verb, check.string("url", url), check.options(opts, options.request)))
+      if opts ~= nil then check.options(opts, options.request) end
+      return (dispatch(verb, check.string("url", url), opts))
     end
   end
   function namespace.send(opts)

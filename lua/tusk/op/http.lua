@@ -1,12 +1,11 @@
 -- @http: requests over HTTP.
 local client = require "tusk.http.client"
-local core = require "tusk.core"
 local exchange = require "tusk.http.exchange"
 local options = require "tusk.http.options"
 local verbs = require "tusk.http.verbs"
 
 local function dispatch(method, url, opts)
-  return (exchange.run(options.plan(method, url, opts), core.now()))
+  return (exchange.run(options.plan(method, url, opts)))
 end
 
 --- @http.get(url, opts), post, put, patch, delete, head, options; send{ method =, url =, … }; request(url).
