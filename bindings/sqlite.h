@@ -63,6 +63,7 @@ struct stmt { /* a cached statement; handle NULL: nothing but blanks and comment
     uint8_t ddl;      /* changes the schema */
     uint8_t vacuum;
     uint8_t internal; /* transaction control of our own: never a caller's */
+    uint8_t shares;   /* an ordinary write: may have others beside it in one transaction */
     uint8_t more;     /* another statement follows it */
 };
 
@@ -76,6 +77,7 @@ struct conn {
     struct database *owner;
     struct cache cache;
     struct job *job;        /* what a thread runs on it */
+    struct job *group;      /* those for which a thread begins a transaction */
     struct cursor *cursors; /* begun on it, at a row; of whoever has the connection */
     uint64_t limit;         /* inline: when to stop, in uv_hrtime's nanoseconds; 0: never */
     uint64_t busy_since;    /* since when it waits for a lock */
@@ -86,6 +88,8 @@ struct conn {
     uint8_t on_loop;  /* the loop thread uses it: never sleep */
     uint8_t deaf;     /* what runs begins or ends a transaction: it is too late to stop it */
     struct conn *next_spare;
+    int log_frames; /* pages in the write-ahead log after its last commit; 0: not known */
+    int log_kept;   /* of them those that the last checkpoint could not move */
 };
 
 enum conn_role { CONN_WRITER, CONN_READER, CONN_INLINE };
@@ -147,12 +151,14 @@ struct worker {
     uv_mutex_t mutex; /* guards all below */
     uv_cond_t wake;
     uv_thread_t thread;
-    struct job *head, **tail;      /* parties in line */
-    struct job *held, **held_tail; /* jobs of the party that has the lease */
+    struct job *head, **tail;        /* parties in line */
+    struct job *held, **held_tail;   /* jobs of the party that has the lease */
+    struct job *later, **later_tail; /* the loop thread's: handed over when its turn ends */
     struct job *current;
     sqlite3 *target; /* what an interrupt of it goes to; NULL while it opens one */
     uint64_t lease;
     uint8_t started, stopping, finished;
+    uint8_t idle; /* waits for something to do */
 };
 
 struct options {
@@ -170,6 +176,19 @@ struct state { /* of one host */
         cursor_type; /* registry references */
     int shape_count;
     unsigned generation;
+};
+
+/* What a database has done, by one thread each. */
+enum count {
+    COUNT_INLINE,      /* statements answered on the loop thread */
+    COUNT_WRITES,      /* of them those that wrote to a file */
+    COUNT_OVERRUN,     /* begun there, and over the budget */
+    COUNT_COLD,        /* begun there, and a page was not in memory */
+    COUNT_GROUPS,      /* transactions shared by several statements, */
+    COUNT_GROUPED,     /* those statements, */
+    COUNT_AGAIN,       /* and those that could not stay in a group */
+    COUNT_CHECKPOINTS, /* of the write-ahead log */
+    COUNTS
 };
 
 struct database {
@@ -199,6 +218,7 @@ struct database {
     struct conn *spares; /* that cursors have left; these three under the writer's mutex */
     int spare_count;
     uint8_t spares_shut;
+    atomic_ullong counts[COUNTS];
 };
 
 #define HANDLE_MAGIC 0x5d8a11e7u
@@ -287,12 +307,26 @@ void job_track(struct job *job);
 
 /* ---- sqlite_work.c: the thread's half of a job; no Lua ---- */
 void work_run(struct worker *k, struct job *job);
+/* The connection may have been the loop's: from now on it is a thread's. */
+void work_ready(struct conn *c);
+/* Opens the worker's connection unless it is open; 0, or -1 with its failure set. */
+int work_open(struct worker *k);
+/* A statement of no transaction, or one of a group: forgets an earlier answer, runs, keeps the
+ * failure. */
+void work_statement(struct conn *c, struct job *job);
 
 /* ---- sqlite_thread.c: threads and their lines ---- */
 
 int worker_init(struct worker *k, struct database *db, enum conn_role role);
 /* Queues the job, starting the thread if need be; 0 or -1 when there can be no thread. */
 int worker_submit(struct worker *k, struct job *job);
+/* Loop thread: the same, but all of one turn are handed over together, by worker_flush. */
+int worker_submit_later(struct worker *k, struct job *job);
+void worker_flush(struct worker *k);
+/* The thread: which job an interrupt may hit from now on; NULL: none. */
+void worker_current(struct worker *k, struct job *job);
+/* The thread: gives a job's answer to the loop. */
+void worker_answer(struct worker *k, struct job *job);
 /* Loop thread: takes the job out of the line (1), or interrupts it if it runs (0). */
 int worker_cancel(struct worker *k, struct job *job);
 /* Loop thread: the connection, if the thread is idle and the lease is the caller's; until the next
@@ -316,6 +350,8 @@ struct database *database_new(struct state *st, const char *path, const struct o
 void database_unref(struct database *db);
 /* The same for something in Lua's hands: a database that nothing else uses is let go. */
 void database_release(struct database *db);
+/* One thread at a time counts the same. */
+void database_count(struct database *db, enum count what, unsigned n);
 /* A thread to read on; NULL when there can be none. */
 struct worker *database_reader(struct database *db);
 /*
@@ -331,6 +367,8 @@ void database_reap(struct state *st);
 void database_stop(struct database *db);
 /* The connection on which the loop thread may run a statement for this handle now, or NULL. */
 struct conn *database_inline(struct database *db, uint64_t lease);
+/* The turn's end ends its read transaction and hands over what it asked of the writer. */
+void turn_watch(struct database *db);
 /* Opens the turn's read transaction unless it is open; 0 or SQLite's code. */
 int turn_begin(struct database *db);
 void turn_end(struct database *db);
@@ -393,6 +431,7 @@ int op_rollback(lua_State *L);
 int op_control(lua_State *L);
 int op_many(lua_State *L);
 int op_ping(lua_State *L);
+int op_counts(lua_State *L);
 int op_close(lua_State *L);
 
 #endif

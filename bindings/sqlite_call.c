@@ -46,9 +46,11 @@ void call_outside(lua_State *L, struct handle *h)
 
 int call_park(lua_State *L, struct worker *k, struct job *job, struct call_wait *w)
 {
+    // what may share a commit is handed over with all others of this turn
+    int later = job->kind == JOB_RUN && !job->lease && k->role == CONN_WRITER;
     w->job = job;
     job->wait = &w->w;
-    if (worker_submit(k, job)) {
+    if (later ? worker_submit_later(k, job) : worker_submit(k, job)) {
         job_free(job);
         return tusk_fail(L, "db", "no thread could be started for the database");
     }

@@ -102,11 +102,19 @@ static int on_commit(void *data)
     return 0;
 }
 
+static int is_cancelled(const struct conn *c)
+{
+    for (const struct job *job = c->group; job; job = job->next)
+        if (atomic_load(&job->cancelled))
+            return 1;
+    return c->job && atomic_load(&c->job->cancelled);
+}
+
 /* Another process has the lock: sleep a little, unless cancelled, too late, or on the loop. */
 static int on_busy(void *data, int tries)
 {
     struct conn *c = data;
-    if (c->on_loop || (c->job && atomic_load(&c->job->cancelled)))
+    if (c->on_loop || is_cancelled(c))
         return 0;
     uint64_t now = uv_hrtime();
     if (tries == 0)

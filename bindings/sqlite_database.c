@@ -18,8 +18,14 @@ static void turn_hook(struct tusk_hook *hook)
 {
     struct database *db = (struct database *)((char *)hook - offsetof(struct database, turn));
     turn_end(db);
+    worker_flush(&db->writer);
     if (db->doomed)
         database_unref(db);
+}
+
+void turn_watch(struct database *db)
+{
+    tusk_before_poll(db->state->host, &db->turn);
 }
 
 int turn_begin(struct database *db)
@@ -30,7 +36,7 @@ int turn_begin(struct database *db)
     if (code)
         return code;
     db->turn_open = 1;
-    tusk_before_poll(db->state->host, &db->turn);
+    turn_watch(db);
     return 0;
 }
 
@@ -107,6 +113,12 @@ void database_release(struct database *db)
     if (db->refs == 2 && !db->closed) // the other is the state's
         database_abandon(db);
     database_unref(db);
+}
+
+void database_count(struct database *db, enum count what, unsigned n)
+{
+    unsigned long long was = atomic_load_explicit(&db->counts[what], memory_order_relaxed);
+    atomic_store_explicit(&db->counts[what], was + n, memory_order_relaxed);
 }
 
 static void close_inliner(struct database *db)
@@ -204,7 +216,7 @@ static struct worker *reader_new(struct database *db)
 static int is_idle(struct worker *k)
 {
     uv_mutex_lock(&k->mutex);
-    int idle = !k->current && !k->head;
+    int idle = !k->started || (k->idle && !k->head);
     uv_mutex_unlock(&k->mutex);
     return idle;
 }

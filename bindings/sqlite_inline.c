@@ -124,8 +124,12 @@ static int run_inline(lua_State *L, struct call *x, struct conn *c, struct stmt 
     else
         conn_failed(c, code);
     sqlite3_reset(s->handle);
-    if (code == SQLITE_DONE)
+    if (code == SQLITE_DONE) {
+        database_count(x->db, COUNT_INLINE, 1);
         return 1;
+    }
+    if ((code & 0xff) == SQLITE_INTERRUPT)
+        database_count(x->db, COUNT_OVERRUN, 1);
     if (c == &x->db->inliner)
         turn_check(x->db);
     lua_settop(L, top);

@@ -116,10 +116,11 @@ static const char *skip_blank(const char *p, const char *end)
 /* One line of a query plan: how much may it visit? */
 static void judge_step(struct stmt *s, const char *step)
 {
-    if (strstr(step, "(rowid=?)"))
+    if (step && strstr(step, "(rowid=?)"))
         return;
     s->by_key = 0;
-    if (strncmp(step, "SCAN ", 5) == 0 && !strstr(step, "CONSTANT ROW"))
+    // a step of a trigger may have no text
+    if (step && strncmp(step, "SCAN ", 5) == 0 && !strstr(step, "CONSTANT ROW"))
         s->scans = 1;
 }
 
@@ -142,13 +143,16 @@ static void describe(struct conn *c, struct stmt *s)
     s->params = sqlite3_bind_parameter_count(s->handle);
     s->readonly = (uint8_t)sqlite3_stmt_readonly(s->handle);
     s->ddl = c->ddl;
-    s->vacuum = sqlite3_strnicmp(skip_blank(s->sql, s->sql + s->length), "vacuum", 6) == 0;
+    const char *text = skip_blank(s->sql, s->sql + s->length);
+    int pragma = sqlite3_strnicmp(text, "pragma", 6) == 0;
+    s->vacuum = sqlite3_strnicmp(text, "vacuum", 6) == 0;
+    s->shares = !s->readonly && !s->ddl && !s->vacuum && !pragma;
     if (sqlite3_stmt_isexplain(s->handle) || s->ddl || s->vacuum)
         s->scans = 1;
     else if (!c->internal)
         judge_plan(c, s);
     // a PRAGMA says it changes nothing, and has no plan to judge
-    if (sqlite3_strnicmp(skip_blank(s->sql, s->sql + s->length), "pragma", 6) == 0)
+    if (pragma)
         s->scans = 1, s->by_key = 0, s->readonly = 0;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sqlite_cursor.h"
+#include "sqlite_fast.h"
 
 int worker_init(struct worker *k, struct database *db, enum conn_role role)
 {
@@ -11,6 +12,7 @@ int worker_init(struct worker *k, struct database *db, enum conn_role role)
     k->conn.owner = db;
     k->tail = &k->head;
     k->held_tail = &k->held;
+    k->later_tail = &k->later;
     if (uv_mutex_init(&k->mutex))
         return -1;
     if (uv_cond_init(&k->wake)) {
@@ -44,16 +46,42 @@ static int must_close_last(struct worker *k)
            atomic_load(&k->db->closers) > 1;
 }
 
+/* Whether it may stand in a group, as far as can be told before it is prepared. */
+static int is_groupable(const struct worker *k, const struct job *job)
+{
+    return k->role == CONN_WRITER && !k->db->memory && job->kind == JOB_RUN && !job->lease;
+}
+
+/* The first in line; if that is a write of no transaction, with all of them that follow it. */
+static struct job *take_group(struct worker *k)
+{
+    struct job *first = k->head, *last = first;
+    for (int n = 1; is_groupable(k, last) && n < GROUP_MAX; n++) {
+        if (!last->next || !is_groupable(k, last->next))
+            break;
+        last = last->next;
+    }
+    k->head = last->next;
+    if (!k->head)
+        k->tail = &k->head;
+    last->next = NULL;
+    return first;
+}
+
 /* While a party has the lease only its jobs are taken, then whatever is first. What came for a
  * lease that has ended meanwhile goes before that, to fail: not into the next one's transaction. */
-static struct job *next_job(struct worker *k)
+static struct job *next_jobs(struct worker *k)
 {
-    if (k->lease || k->held)
-        return line_take(&k->held, &k->held_tail);
-    if (must_close_last(k))
+    struct job *job;
+    if (k->lease || k->held) {
+        if ((job = line_take(&k->held, &k->held_tail)))
+            job->next = NULL;
+        return job;
+    }
+    if (!k->head || must_close_last(k))
         return NULL;
-    struct job *job = line_take(&k->head, &k->tail);
-    if (job && job->kind == JOB_BEGIN)
+    job = take_group(k);
+    if (job->kind == JOB_BEGIN)
         k->lease = job->lease;
     return job;
 }
@@ -98,31 +126,62 @@ static void deliver(struct worker *k, struct job *job)
         job_free(job);
 }
 
-static void run_one(struct worker *k, struct job *job)
+void worker_current(struct worker *k, struct job *job)
 {
+    uv_mutex_lock(&k->mutex);
     k->current = job;
     k->target = k->conn.db;
     uv_mutex_unlock(&k->mutex);
-    work_run(k, job);
+}
+
+void worker_answer(struct worker *k, struct job *job)
+{
     uv_mutex_lock(&k->mutex);
-    k->current = NULL;
     if (job->ended && k->lease == job->lease)
         k->lease = 0;
     deliver(k, job);
+    uv_mutex_unlock(&k->mutex);
+}
+
+static void run_one(struct worker *k, struct job *job)
+{
+    worker_current(k, job);
+    work_run(k, job);
+    worker_current(k, NULL);
+    worker_answer(k, job);
+}
+
+static void run_all(struct worker *k, struct job *jobs)
+{
+    for (struct job *rest; jobs; jobs = rest) {
+        rest = group_split(k, jobs);
+        if (jobs->next)
+            group_run(k, jobs);
+        else
+            run_one(k, jobs);
+    }
+}
+
+/* Waits until there is something to do: 0 when that is to end. */
+static int await_jobs(struct worker *k, struct job **jobs)
+{
+    while (!(*jobs = next_jobs(k)) && !k->stopping) {
+        k->idle = 1;
+        uv_cond_wait(&k->wake, &k->mutex);
+        k->idle = 0;
+    }
+    return *jobs != NULL;
 }
 
 static void thread_main(void *data)
 {
     struct worker *k = data;
+    struct job *jobs;
     uv_mutex_lock(&k->mutex);
-    for (;;) {
-        struct job *job = next_job(k);
-        if (job)
-            run_one(k, job);
-        else if (k->stopping)
-            break;
-        else
-            uv_cond_wait(&k->wake, &k->mutex);
+    while (await_jobs(k, &jobs)) {
+        uv_mutex_unlock(&k->mutex);
+        run_all(k, jobs);
+        uv_mutex_lock(&k->mutex);
     }
     uv_mutex_unlock(&k->mutex);
     conn_close(&k->conn); // may have the log to put into the file: not the loop's business
@@ -140,20 +199,49 @@ static int start_thread(struct worker *k)
     return k->started ? 0 : -1;
 }
 
+static void line_add(struct job ***tail, struct job *job)
+{
+    job->next = NULL;
+    **tail = job;
+    *tail = &job->next;
+}
+
 int worker_submit(struct worker *k, struct job *job)
 {
     if (start_thread(k))
         return -1;
-    int leased = job->lease && job->kind != JOB_BEGIN;
+    worker_flush(k);
     job->worker = k;
-    job->next = NULL;
     uv_mutex_lock(&k->mutex);
-    struct job ***tail = leased ? &k->held_tail : &k->tail;
-    **tail = job;
-    *tail = &job->next;
-    uv_cond_signal(&k->wake);
+    line_add(job->lease && job->kind != JOB_BEGIN ? &k->held_tail : &k->tail, job);
+    if (k->idle)
+        uv_cond_signal(&k->wake);
     uv_mutex_unlock(&k->mutex);
     return 0;
+}
+
+int worker_submit_later(struct worker *k, struct job *job)
+{
+    if (start_thread(k))
+        return -1;
+    job->worker = k;
+    line_add(&k->later_tail, job);
+    turn_watch(k->db);
+    return 0;
+}
+
+void worker_flush(struct worker *k)
+{
+    if (!k->later)
+        return;
+    uv_mutex_lock(&k->mutex);
+    *k->tail = k->later;
+    k->tail = k->later_tail;
+    if (k->idle)
+        uv_cond_signal(&k->wake);
+    uv_mutex_unlock(&k->mutex);
+    k->later = NULL;
+    k->later_tail = &k->later;
 }
 
 static int line_remove(struct job **head, struct job ***tail, struct job *job)
@@ -169,33 +257,36 @@ static int line_remove(struct job **head, struct job ***tail, struct job *job)
     return 1;
 }
 
-/* Under the mutex, and only for the job that runs: an interrupt must never hit another. */
-static void interrupt(struct worker *k)
+/* Under the mutex. The job runs, or will if it does not look; an interrupt must never hit another.
+ */
+static void interrupt(struct worker *k, struct job *job)
 {
-    int kind = k->current->kind;
-    if (kind == JOB_COMMIT || kind == JOB_ROLLBACK || kind == JOB_CLOSE)
+    if (job->kind == JOB_COMMIT || job->kind == JOB_ROLLBACK || job->kind == JOB_CLOSE)
         return;
-    atomic_store(&k->current->cancelled, 1);
-    if (k->target)
+    atomic_store(&job->cancelled, 1);
+    if (k->current == job && k->target)
         sqlite3_interrupt(k->target);
 }
 
 int worker_cancel(struct worker *k, struct job *job)
 {
+    if (line_remove(&k->later, &k->later_tail, job))
+        return 1;
     uv_mutex_lock(&k->mutex);
     int removed = line_remove(&k->head, &k->tail, job) || line_remove(&k->held, &k->held_tail, job);
-    if (!removed && k->current == job)
-        interrupt(k);
+    if (!removed)
+        interrupt(k, job);
     uv_mutex_unlock(&k->mutex);
     return removed;
 }
 
 struct conn *worker_borrow(struct worker *k, uint64_t lease)
 {
-    if (k->stopping)
+    if (k->stopping || (!lease && k->later))
         return NULL;
     uv_mutex_lock(&k->mutex);
-    int idle = !k->current && !k->held && k->lease == lease && (lease || !k->head) && k->conn.db;
+    int idle = (k->idle || !k->started) && !k->held && k->lease == lease && (lease || !k->head) &&
+               k->conn.db;
     uv_mutex_unlock(&k->mutex);
     if (!idle)
         return NULL;
@@ -213,10 +304,11 @@ int worker_leased(struct worker *k)
 
 static void ask_to_end(struct worker *k, int now)
 {
+    worker_flush(k);
     uv_mutex_lock(&k->mutex);
     k->stopping = 1;
     if (now && k->current)
-        interrupt(k);
+        interrupt(k, k->current);
     uv_cond_signal(&k->wake);
     uv_mutex_unlock(&k->mutex);
 }

@@ -132,6 +132,21 @@ int op_ping(lua_State *L)
     return control(L, JOB_CONTROL, "SELECT 1", 8);
 }
 
+/* counts(database) -> what it has done so far, each a number */
+int op_counts(lua_State *L)
+{
+    static const char *const names[COUNTS] = {
+        "inline", "writes", "overrun", "cold", "groups", "grouped", "again", "checkpoints",
+    };
+    struct database *db = handle_check(L, 1)->db;
+    lua_createtable(L, 0, COUNTS);
+    for (int i = 0; i < COUNTS; i++) {
+        lua_pushnumber(L, (double)atomic_load(&db->counts[i]));
+        lua_setfield(L, -2, names[i]);
+    }
+    return 1;
+}
+
 /* ---- many rows ---- */
 
 static size_t many_bytes(lua_State *L, struct state *st, int params, int rows)

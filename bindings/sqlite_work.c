@@ -227,16 +227,54 @@ static void open_inliner(struct database *db)
         atomic_store_explicit(&db->ready, 1, memory_order_release);
 }
 
-static int open_if_closed(struct worker *k, struct job *job)
+int work_open(struct worker *k)
 {
     struct conn *c = &k->conn;
-    if (c->db || job->kind == JOB_CLOSE)
+    if (c->db)
         return 0;
     if (conn_open(c, k->db, k->role))
         return -1;
     if (k->role == CONN_WRITER)
         open_inliner(k->db);
     return 0;
+}
+
+void work_ready(struct conn *c)
+{
+    c->on_loop = 0;
+    c->limit = 0;
+    if (c->db)
+        sqlite3_limit(c->db, SQLITE_LIMIT_LENGTH, INT32_MAX);
+}
+
+/* Nothing is left of a run before this one. */
+static void forget(struct job *job)
+{
+    struct failure none = {0};
+    failure_move(&job->failure, &none);
+    job->taken = job->rows.size = job->names.size = job->row_count = 0;
+    job->columns = 0;
+    job->changes = job->last_id = 0;
+    job->ddl = 0;
+}
+
+/* One that was cancelled while it stood in line behind others. */
+static int is_cancelled(struct conn *c, struct job *job)
+{
+    return job->kind == JOB_RUN && atomic_load(&job->cancelled)
+               ? failure_set(&c->failure, SQLITE_INTERRUPT, "interrupted")
+               : 0;
+}
+
+void work_statement(struct conn *c, struct job *job)
+{
+    c->job = job;
+    forget(job);
+    if (is_cancelled(c, job) || run_sql(c, job)) {
+        fail(job, c);
+        job->row_count = 0;
+    }
+    c->job = NULL;
 }
 
 void work_run(struct worker *k, struct job *job)
@@ -249,12 +287,10 @@ void work_run(struct worker *k, struct job *job)
     if (c->cursors)
         cursors_settle(k, job);
     c->job = job;
-    c->on_loop = 0;
-    c->limit = 0;
-    job->taken = 0;
-    if (c->db)
-        sqlite3_limit(c->db, SQLITE_LIMIT_LENGTH, INT32_MAX);
-    if (open_if_closed(k, job) || is_too_late(k, job) || run_kind(c, job)) {
+    work_ready(c);
+    forget(job);
+    if ((job->kind != JOB_CLOSE && work_open(k)) || is_cancelled(c, job) || is_too_late(k, job) ||
+        run_kind(c, job)) {
         fail(job, c);
         job->row_count = 0;
     }
