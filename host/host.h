@@ -186,10 +186,11 @@ struct tusk {
     struct {
         lua_Hook function;
         int mask, count;
-    } users_hook;          /* what insist.c has put aside */
-    int insisting;         /* its own hook is set */
-    int stopping, closing; /* closing: 1 tasks are ended, 2 Lua goes */
-    uint64_t close_by;     /* a close waits no longer; 0: for ever */
+    } users_hook;           /* put aside while one of the host's is set */
+    int hooked, insisting;  /* one is; that of insist.c */
+    atomic_int interrupted; /* that of interrupt.c */
+    int stopping, closing;  /* closing: 1 tasks are ended, 2 Lua goes */
+    uint64_t close_by;      /* a close waits no longer; 0: for ever */
     char message[256];
 };
 
@@ -334,12 +335,21 @@ static inline void wait_check(lua_State *L, struct tusk *h)
 
 /* insist.c: counts one more raise of `cancelled`; makes it inescapable when there were too many */
 void insist(lua_State *L, struct tusk *h);
+/* Puts the user's hook aside and has the function called at every so many instructions. */
+void hook_set(lua_State *L, struct tusk *h, lua_Hook function, int every);
+/* Brings the user's back. */
+void hook_end(lua_State *L, struct tusk *h);
+
+/* interrupt.c: the loop turns, so what a tusk_interrupt was for has given way */
+void interrupt_end(struct tusk *h);
 
 /* inspect.c */
 void inspect_if_asked(struct tusk *h); /* logs the tree of tasks after a tusk_dump */
 void inspect_open(lua_State *L);
 
 /* place.c */
+/* Is this frame one of the user's Lua? Fills in ar's source. */
+int place_is_users(lua_State *L, lua_Debug *ar);
 void place_open(lua_State *L);
 
 /* loader.c */
@@ -360,6 +370,7 @@ void loop_close(struct tusk *h);
  * again. */
 int loop_turn(struct tusk *h, int wait);
 int loop_is_idle(struct tusk *h);
+void loop_cancel_app(struct tusk *h);  /* as a shutdown does */
 void loop_before_poll(struct tusk *h); /* runs what was asked for before the next poll */
 /* Calls one of the Lua values with nothing, protected. */
 void host_call(struct tusk *h, enum callback which);

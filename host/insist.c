@@ -4,8 +4,6 @@
  * instruction of the user's code, past every pcall, until the task is out of the cancelled scope;
  * the host's own Lua, which joins children and runs finalizers on the way, is left alone.
  */
-#include <string.h>
-
 #include "host.h"
 
 #define PATIENCE 100 /* swallowed raises; fits the counter */
@@ -16,21 +14,32 @@ static int is_stuck(const struct tusk *h)
     return s && s->reason && s->delivered > PATIENCE;
 }
 
-static void stop(lua_State *L, struct tusk *h)
+void hook_set(lua_State *L, struct tusk *h, lua_Hook function, int every)
+{
+    if (!h->hooked) {
+        h->users_hook.function = lua_gethook(L);
+        h->users_hook.mask = lua_gethookmask(L);
+        h->users_hook.count = lua_gethookcount(L);
+        h->hooked = 1;
+    }
+    lua_sethook(L, function, LUA_MASKCOUNT, every);
+}
+
+void hook_end(lua_State *L, struct tusk *h)
 {
     lua_sethook(L, h->users_hook.function, h->users_hook.mask, h->users_hook.count);
-    h->insisting = 0;
+    h->hooked = 0;
 }
 
 static void raise_again(lua_State *L, lua_Debug *ar)
 {
     struct tusk *h = tusk_of(L);
     if (!is_stuck(h)) {
-        stop(L, h);
+        h->insisting = 0;
+        hook_end(L, h);
         return;
     }
-    lua_getinfo(L, "S", ar);
-    if (*ar->what != 'C' && strncmp(ar->source, "=[tusk", 6))
+    if (place_is_users(L, ar))
         host_raise_cancelled(L, h, 0);
 }
 
@@ -39,15 +48,6 @@ static void report(lua_State *L, struct tusk *h)
     lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[CALL_STUCK]);
     task_push_handle(L, h->current);
     lua_call(L, 1, 0);
-}
-
-static void start(lua_State *L, struct tusk *h)
-{
-    h->users_hook.function = lua_gethook(L);
-    h->users_hook.mask = lua_gethookmask(L);
-    h->users_hook.count = lua_gethookcount(L);
-    h->insisting = 1;
-    lua_sethook(L, raise_again, LUA_MASKCOUNT, 1);
 }
 
 void insist(lua_State *L, struct tusk *h)
@@ -60,6 +60,8 @@ void insist(lua_State *L, struct tusk *h)
     for (struct scope *s = innermost; s && s->reason; s = s->parent)
         if (s->task == h->current ? s->delivered <= PATIENCE : !s->delivered)
             s->delivered++; // what other tasks own only has to know that somebody was told
-    if (is_stuck(h) && !h->insisting)
-        start(L, h);
+    if (is_stuck(h) && !h->insisting) {
+        h->insisting = 1;
+        hook_set(L, h, raise_again, 1);
+    }
 }

@@ -58,12 +58,20 @@ void host_call(struct tusk *h, enum callback which)
         lua_pop(h->L, 1);
 }
 
+void loop_cancel_app(struct tusk *h)
+{
+    scope_cancel(h, h->app ? &h->app->scope : &h->root, CANCEL_SHUTDOWN);
+}
+
 static void stop_if_asked(struct tusk *h)
 {
-    if (!atomic_load_explicit(&h->stop, memory_order_relaxed) || h->stopping)
+    if (!atomic_load_explicit(&h->stop, memory_order_relaxed))
+        return;
+    interrupt_end(h);
+    if (h->stopping)
         return;
     h->stopping = 1;
-    scope_cancel(h, h->app ? &h->app->scope : &h->root, CANCEL_SHUTDOWN);
+    loop_cancel_app(h);
     host_call(h, CALL_STOPPING);
 }
 

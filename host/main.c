@@ -3,10 +3,12 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <luajit.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -18,15 +20,45 @@
 
 static tusk_host *volatile host;       /* what a signal stops */
 static volatile sig_atomic_t received; /* the first INT or TERM */
+static volatile sig_atomic_t polls;    /* the loop does, rather than run Lua */
+static volatile sig_atomic_t turned;   /* since the alarm was set */
+static struct itimerval patience;      /* how long tasks have to end, and a moment */
+static pthread_t thread;               /* of the host */
 static int status;                     /* what Lua said the exit status is */
+
+static void set_alarm(void)
+{
+    turned = 0;
+    setitimer(ITIMER_REAL, &patience, NULL); // what waits has been left behind by then
+}
 
 static void on_signal(int number)
 {
+    if (!pthread_equal(pthread_self(), thread)) {
+        pthread_kill(thread, number);
+        return;
+    }
     if (received)
         _exit(128 + number);
     received = number;
-    if (host) // before it is closed
-        tusk_shutdown(host);
+    if (!host) // it is closed, or not open yet
+        return;
+    tusk_interrupt(host);
+    set_alarm();
+}
+
+/* What computes, and was compiled into a loop that nothing interrupts, ends with the process. */
+static void on_alarm(int number)
+{
+    static const char text[] = "tusk: a task computes and does not end\n";
+    (void)number;
+    if (polls || turned) {
+        set_alarm();
+        return;
+    }
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(EXIT_FAILURE);
+    _exit(128 + received);
 }
 
 /* What every task is doing, on stderr. */
@@ -41,6 +73,9 @@ static void handle_signals(void)
 {
     struct sigaction stop = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
     struct sigaction look = {.sa_handler = on_usr1, .sa_flags = SA_RESTART};
+    struct sigaction late = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    thread = pthread_self();
+    sigaction(SIGALRM, &late, NULL);
     sigaction(SIGUSR1, &look, NULL);
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
@@ -54,19 +89,30 @@ static void log_line(void *ud, tusk_level level, const char *line, size_t length
     cli_log_line(line, length);
 }
 
-static void flush_stdout(uv_prepare_t *before_poll)
+/* What a script has printed into a pipe or a file is not held back while the script waits. */
+static void before_poll(uv_prepare_t *prepare)
 {
-    (void)before_poll;
+    (void)prepare;
     fflush(stdout);
+    polls = turned = 1;
 }
 
-/* What a script has printed into a pipe or a file is not held back while the script waits. */
-static void print_without_delay(void)
+static void after_poll(uv_check_t *check)
 {
-    static uv_prepare_t before_poll; // closed with the loop
-    uv_prepare_init(tusk_loop(tusk_unstable_lua(host)), &before_poll);
-    uv_prepare_start(&before_poll, flush_stdout);
-    uv_unref((uv_handle_t *)&before_poll);
+    (void)check;
+    polls = 0;
+}
+
+static void watch_loop(uv_loop_t *loop)
+{
+    static uv_prepare_t before; // closed with the loop
+    static uv_check_t after;
+    uv_prepare_init(loop, &before);
+    uv_prepare_start(&before, before_poll);
+    uv_unref((uv_handle_t *)&before);
+    uv_check_init(loop, &after);
+    uv_check_start(&after, after_poll);
+    uv_unref((uv_handle_t *)&after);
 }
 
 /* ---- what the Lua half of the command line needs ---- */
@@ -85,6 +131,16 @@ static int abandon(lua_State *L)
     cli_log_close();
     fflush(stdout);
     _exit(received ? 128 + received : now);
+}
+
+/* patience(seconds): how long tasks have to end after the first INT or TERM */
+static int set_patience(lua_State *L)
+{
+    double seconds = luaL_checknumber(L, 1) + 0.5;
+    time_t whole = seconds < 1e9 ? (time_t)seconds : 1000000000;
+    patience.it_value.tv_sec = whole;
+    patience.it_value.tv_usec = seconds < 1e9 ? (suseconds_t)((seconds - (double)whole) * 1e6) : 0;
+    return 0;
 }
 
 static int plain(void)
@@ -128,6 +184,8 @@ static int give_program(lua_State *L)
     lua_setfield(L, -2, "exit");
     lua_pushcfunction(L, abandon);
     lua_setfield(L, -2, "abandon");
+    lua_pushcfunction(L, set_patience);
+    lua_setfield(L, -2, "patience");
     lua_pushboolean(L, !plain());
     lua_setfield(L, -2, "terminal");
     lua_setfield(L, -2, "tusk.program");
@@ -150,7 +208,7 @@ static int run(const struct cli_call *call)
     host = h;
     handle_signals();
     atexit(cli_log_close); // a script may call os.exit
-    print_without_delay();
+    watch_loop(tusk_loop(tusk_unstable_lua(h)));
     if (!strcmp(call->command->name, "run"))
         cli_ps_open(h);
     if (lua_cpcall(tusk_unstable_lua(h), give_program, (void *)call) ||
@@ -161,6 +219,7 @@ static int run(const struct cli_call *call)
     if (tusk_run(h) && !status)
         status = 1;
     host = NULL;
+    setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
     tusk_close(h);
     fflush(stdout);
     return received ? 128 + received : status;

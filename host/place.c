@@ -10,6 +10,12 @@ static int is_own(const lua_Debug *ar)
     return !strncmp(ar->source, "=[tusk", 6);
 }
 
+int place_is_users(lua_State *L, lua_Debug *ar)
+{
+    lua_getinfo(L, "S", ar);
+    return *ar->what != 'C' && !is_own(ar);
+}
+
 /*
  * here(sites[, coroutine]) -> the entry that `sites` has for the function of the innermost frame
  * with one; or nil, file, line of the innermost frame that is a user's; whichever is met first.

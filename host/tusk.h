@@ -60,6 +60,10 @@ TUSK_EXPORT void tusk_close(tusk_host *h);
 /* [any], also from a signal handler: asks the application to stop. Its tasks are cancelled at the
  * next turn. */
 TUSK_EXPORT void tusk_shutdown(tusk_host *h);
+/* On the owner's thread, from its signal handler: tusk_shutdown, and Lua code that computes there
+ * is cancelled before its next instruction. What LuaJIT has compiled goes on until it leaves its
+ * loop. */
+TUSK_EXPORT void tusk_interrupt(tusk_host *h);
 /* [any], also from a signal handler: has the tree of tasks logged at the next turn: who waits,
  * where, since when. */
 TUSK_EXPORT void tusk_dump(tusk_host *h);

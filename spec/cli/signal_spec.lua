@@ -84,6 +84,93 @@ describe("a signal", function()
     assert.equal(143, result.status)
   end)
 
+  it("cancels a script that computes and never waits, and its finalizers run", function()
+    local result = started([[
+      @scope(function(s)
+        s:defer(function() @sleep("1ms") print("tidied") end)
+        print("ready")
+        io.stdout:flush()
+        while true do tostring({}) end
+      end)
+    ]], function(p)
+      p:read_until("ready\n")
+      p:signal("sigterm")
+      return p:wait()
+    end)
+    assert.same({ 143, "ready\ntidied\n", "" }, { result.status, result.stdout, result.stderr })
+  end)
+
+  it("tells a script that computes on again", function()
+    local result = started([[
+      local function compute()
+        print("ready")
+        io.stdout:flush()
+        while true do tostring({}) end
+      end
+      local _, e = pcall(compute)
+      print(e)
+      compute()
+    ]], function(p)
+      p:read_until("ready\n")
+      p:signal("sigint")
+      return p:wait()
+    end)
+    assert.same({ 130, "" }, { result.status, result.stderr })
+    assert.matches("^ready\n%(command line%):%d: cancelled\nready\n$", result.stdout)
+  end)
+
+  it("lets what is shielded compute to its end", function()
+    local result = started([[
+      @shield(function()
+        print("ready")
+        io.stdout:flush()
+        for _ = 1, 3000000 do tostring({}) end
+        print("done")
+      end)
+      print("and no further", pcall(@sleep, 1))
+    ]], function(p)
+      p:read_until("ready\n")
+      p:signal("sigterm")
+      return p:wait()
+    end)
+    assert.same(143, result.status)
+    assert.matches("^ready\ndone\nand no further\tfalse", result.stdout)
+  end)
+
+  it("gives the user's hook back once the script has given way", function()
+    local result = started([[
+      local hook = function() end
+      debug.sethook(hook, "", 1000)
+      pcall(function()
+        print("ready")
+        io.stdout:flush()
+        while true do tostring({}) end
+      end)
+      @shield(@(@sleep("5ms")))
+      print(debug.gethook() == hook)
+    ]], function(p)
+      p:read_until("ready\n")
+      p:signal("sigterm")
+      return p:wait()
+    end)
+    assert.same({ 143, "ready\ntrue\n" }, { result.status, result.stdout })
+  end)
+
+  it("ends a script that LuaJIT has compiled into a loop without an exit, when the time is over", function()
+    local result = program.start({ "run", "--shutdown-timeout=10ms", "-" }, {}, function(p)
+      p:send([[
+        print("ready")
+        io.stdout:flush()
+        while true do end
+      ]])
+      p:close_stdin()
+      p:read_until("ready\n")
+      p:signal("sigterm")
+      return p:wait()
+    end)
+    assert.equal(143, result.status)
+  end)
+
   it("names what does not end in time, and ends all the same", function()
     local result = program.start({ "run", "--shutdown-timeout=10ms", "-" }, {}, function(p)
       p:send([[

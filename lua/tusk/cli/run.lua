@@ -161,6 +161,7 @@ end
 function run.main(program, flags)
   flags.timeout = duration(flags, "timeout")
   flags.patience = duration(flags, "shutdown-timeout", SHUTDOWN)
+  program.patience(flags.patience)
   local path = program[1] or program.command == "run" and "." or nil
   local dismiss = lifecycle.watch_shutdown(flags.patience, program.abandon)
   local status
