@@ -18,7 +18,7 @@ local function method(co)
     local info = getinfo(co, level, "Sn")
     if not info then return nil end
     if info.what ~= "C" and info.source:sub(1, 6) ~= "=[tusk" then return inner end
-    inner = info.name
+    inner = info.name and info.name:match("^[%w_]+$") -- not "(for generator)"
   end
 end
 

@@ -30,9 +30,13 @@ function Task:await()
   return awaited(self, c_await(self))
 end
 
+local reasons = setmetatable({}, { __mode = "k" }) -- task → what its first cancel has said
+
 --- Asks the task and all it owns to stop. It ends once its work in flight has.
-function Task:cancel()
+---@param why any|nil told to who awaits it: `reason` of the task_cancelled
+function Task:cancel(why)
   dots.colon(meta, self, "task", "cancel")
+  if reasons[self] == nil then reasons[self] = why end
   kernel.cancel(self)
 end
 
@@ -64,13 +68,18 @@ local function outcome(handle, ok, reason, failures, body_first, ...)
   return DONE
 end
 
+local function was_cancelled(handle)
+  local why = reasons[handle]
+  local err = errors.light("task_cancelled", tostring(handle) .. " was cancelled" .. (why and ": " .. tostring(why) or ""))
+  err.reason = why
+  error(err, 0)
+end
+
 -- Called by the host for the result of a task that did not end well.
 local function failed(handle)
   local kept = kernel.kept(handle)
   if kept and kept.err ~= nil then error(kept.err, 0) end
-  if kernel.state(handle) == "cancelled" then
-    error(errors.light("task_cancelled", tostring(handle) .. " was cancelled"), 0)
-  end
+  if kernel.state(handle) == "cancelled" then was_cancelled(handle) end
   error("not enough memory", 0)
 end
 

@@ -107,20 +107,6 @@ describe("an unknown operator", function()
 end)
 
 describe("a failed task of main.lua", function()
-  it("does not take others down, and the exit status is 1 at the end", function()
-    local result = run [[
-@spawn(function() error("broken", 0) end)
-@spawn(function()
-  @sleep("1ms")
-  print("others went on")
-end)
-print("main went on")
-]]
-    assert.equal("main went on\nothers went on\n", result.stdout)
-    assert.truthy(result.stderr:find("error[lua]: broken", 1, true))
-    assert.equal(1, result.status)
-  end)
-
   it("is reported at the end when it was an async that nobody awaited", function()
     local result = run 'local t = @async(function() error("held", 0) end) print("on")'
     assert.equal("on\n", result.stdout)
@@ -134,22 +120,6 @@ print("main went on")
 ]]
     assert.equal(1, result.status)
     assert.truthy(result.stderr:find("^error"))
-  end)
-end)
-
-describe("main.lua's own error", function()
-  it("cancels its tasks, and runs what they have deferred", function()
-    local result = run [[
-@spawn(function()
-  @scope(function(s)
-    s:defer(function() print("tidied") end)
-    @sleep("1h")
-  end)
-end)
-error("main", 0)
-]]
-    assert.equal("tidied\n", result.stdout)
-    assert.equal(1, result.status)
   end)
 end)
 

@@ -102,22 +102,4 @@ describe("@file.write_atomic", function()
     end)
     alone()
   end)
-
-  it("cancelled at any moment leaves the old file or the new one, and no temporary file", function()
-    local old, new = ("o"):rep(3000000), ("n"):rep(3000000)
-    for moment = 1, 12 do
-      temp.write(path, old)
-      local task = @async(@file.write_atomic, path, new)
-      for _ = 2, moment do @yield() end
-      task:cancel()
-      @try(function() return task:await() end)
-      for _ = 1, 5000 do -- what had begun cleans up after itself
-        if #temp.list(dir) == 1 then break end
-        @sleep("1ms")
-      end
-      alone()
-      local text = temp.read(path)
-      assert.is_true(text == old or text == new)
-    end
-  end)
 end)

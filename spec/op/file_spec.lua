@@ -247,40 +247,6 @@ describe("@file", function()
       other:close()
     end)
 
-    it("a write that had begun says that its outcome is unknown", function()
-      local name, other = fifo()
-      local seen
-      local task = @async(function()
-        local ok, e = pcall(@file.write, name, ("x"):rep(2 ^ 20), { special = true })
-        seen = e
-        if not ok then error(e, 0) end
-      end)
-      other:read(1)
-      task:cancel()
-      @try(function() return task:await() end)
-      other:close()
-      assert.equal("cancelled", seen.kind)
-      assert.is_true(seen.sent)
-    end)
-
-    it("a write that had not begun leaves no trace", function()
-      local name, other = fifo()
-      local blockers, seen = {}, nil
-      for i = 1, 4 do blockers[i] = @async(@file.read, name, { special = true }) end
-      local task = @async(function()
-        local ok, e = pcall(@file.write, path, "x")
-        seen = e
-        if not ok then error(e, 0) end
-      end)
-      task:cancel()
-      for i = 1, 4 do blockers[i]:cancel() end
-      @try(function() return task:await() end)
-      assert.equal("cancelled", seen.kind)
-      assert.is_nil(seen.sent)
-      assert.is_false(@file.exists(path))
-      other:close()
-    end)
-
     it("by its own timeout= raises timeout", function()
       local name, other = fifo()
       assert.equal("timeout", (kind_of(@file.read, name, { special = true, timeout = "10ms" })))
