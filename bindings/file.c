@@ -87,10 +87,9 @@ void file_stream_unref(struct file_stream *s)
     free(s);
 }
 
-static void job_free(struct file_job *job)
+/* Gives back all that a job has but its names, which the error needs. */
+static void job_release(struct file_job *job)
 {
-    if (!job)
-        return;
     if (job->fd >= 0)
         close(job->fd);
     if (job->stream)
@@ -99,13 +98,25 @@ static void job_free(struct file_job *job)
         file_writer_unref(job->writer);
     free(job->data);
     free(job->index);
+    job->fd = -1;
+    job->stream = NULL;
+    job->writer = NULL;
+    job->data = NULL;
+    job->index = NULL;
+}
+
+void file_job_free(struct file_job *job)
+{
+    if (!job)
+        return;
+    job_release(job);
     free(job);
 }
 
 /* Frees what an operation left behind when it raised half-way. */
 static void state_tidy(struct file_state *st)
 {
-    job_free(st->held);
+    file_job_free(st->held);
     st->held = NULL;
     if (st->fd >= 0)
         close(st->fd);
@@ -156,13 +167,23 @@ static void push_errno(lua_State *L, const char *subject, int err)
     set_string(L, "errno", name);
 }
 
-/* Raises the failure of a job; its memory is the state's by now. */
-int file_fail(lua_State *L, struct file_job *job)
+/* What allows a type that was refused. */
+static const char *way_out(const struct file_job *job)
 {
-    const char *subject = push_subject(L, job);
+    if (S_ISFIFO(job->found) && job->verb->writes == FILE_READS)
+        return "fifo = true waits for what is written to it";
+    return "special = true allows that";
+}
+
+/* Raises the failure of a job; its memory is the state's by now. */
+static int job_fail(lua_State *L, struct file_job *job)
+{
+    job_release(job);
+    const char *subject = push_subject(L, job), *type = file_type_name(job->found);
     if (job->fault == FAULT_TYPE)
-        tusk_error(L, "file.type", "%s: it is a %s (special = true allows that)", subject,
-                   file_type_name(job->found));
+        tusk_error(L, "file.type", "%s: it is a %s (%s)", subject, type, way_out(job));
+    else if (job->fault == FAULT_NOT_FIFO)
+        tusk_error(L, "file.type", "%s: it is a %s and no FIFO", subject, type);
     else if (job->fault == FAULT_LARGE)
         tusk_error(L, "file.too_large", "%s: larger than %f bytes", subject, (double)job->max);
     else
@@ -177,7 +198,7 @@ int file_fail(lua_State *L, struct file_job *job)
     return lua_error(L);
 }
 
-static int wait_finish(lua_State *L, struct tusk_wait *w)
+int file_finish(lua_State *L, struct tusk_wait *w)
 {
     struct file_wait *fw = (struct file_wait *)w;
     struct file_job *job = fw->job;
@@ -191,7 +212,7 @@ static int wait_finish(lua_State *L, struct tusk_wait *w)
         state_tidy(st);
         return tusk_fail_cancelled(L, 0);
     }
-    int n = job->err || job->fault ? file_fail(L, job) : job->verb->push(L, job);
+    int n = job->err || job->fault ? job_fail(L, job) : job->verb->push(L, job);
     state_tidy(st);
     return n;
 }
@@ -213,7 +234,7 @@ static void wait_cancel(struct tusk_wait *w)
         tusk_drop(w);
 }
 
-static const struct tusk_wait_ops wait_ops = {wait_finish, wait_cancel};
+static const struct tusk_wait_ops wait_ops = {file_finish, wait_cancel};
 
 static void job_run(uv_work_t *req)
 {
@@ -229,7 +250,7 @@ static void job_done(uv_work_t *req, int status)
     if (job->writer)
         file_writer_done(job);
     if (!job->wait) {
-        job_free(job);
+        file_job_free(job);
         return;
     }
     if (status == UV_ECANCELED) // wait_cancel has taken it out of the queue
@@ -257,7 +278,7 @@ struct file_job *file_job_new(lua_State *L, const struct file_verb *verb, const 
     job->path = memcpy(job + 1, path, a);
     if (to)
         job->to = memcpy(job->path + a, to, b);
-    job_free(st->held);
+    file_job_free(st->held);
     st->held = job;
     fw->job = job;
     return job;
@@ -291,12 +312,12 @@ int file_accept(struct file_job *job, int fd, struct stat *st)
         job->err = EISDIR;
         return 0;
     }
-    if (!S_ISREG(st->st_mode) && !job->special) {
+    job->found = st->st_mode;
+    if (job->fifo)
+        job->fault = S_ISFIFO(st->st_mode) ? FAULT_NONE : FAULT_NOT_FIFO;
+    else if (!S_ISREG(st->st_mode) && !job->special)
         job->fault = FAULT_TYPE;
-        job->found = st->st_mode;
-        return 0;
-    }
-    return 1;
+    return job->fault == FAULT_NONE;
 }
 
 void file_open_failed(struct file_job *job)
@@ -304,7 +325,7 @@ void file_open_failed(struct file_job *job)
     struct stat st;
     job->err = errno;
     if (job->err == ENXIO && !job->special && stat(job->path, &st) == 0) {
-        job->fault = FAULT_TYPE;
+        job->fault = job->fifo ? FAULT_NOT_FIFO : FAULT_TYPE;
         job->found = st.st_mode;
     }
 }
@@ -331,6 +352,7 @@ static const luaL_Reg verbs[] = {
     {"read", op_read},
     {"open", op_open},
     {"chunk", op_chunk},
+    {"drain", op_drain},
     {"close", op_close},
     {"write", op_write},
     {"write_atomic", op_write_atomic},

@@ -29,7 +29,7 @@ struct file_verb {
 };
 
 /* Failures that are not an errno. */
-enum file_fault { FAULT_NONE, FAULT_TYPE, FAULT_LARGE };
+enum file_fault { FAULT_NONE, FAULT_TYPE, FAULT_LARGE, FAULT_NOT_FIFO };
 
 /* Per host: an upvalue of every verb. */
 struct file_state {
@@ -42,6 +42,8 @@ struct file_state {
 struct file_stream {
     int fd, refs;
     uint8_t busy, regular;
+    uint8_t polled; /* a FIFO: waits on the loop, not on a thread */
+    uint8_t fed;    /* to read nothing means the end: it has, or need not have, had a writer */
     off_t offset;
     char *kept; /* owned: what a read brought whose waiter was cancelled, for the next one */
     size_t kept_len;
@@ -59,16 +61,18 @@ struct file_job {
     int fd;       /* owned; -1: none */
     int flag;     /* the verb's own switch */
     int special;  /* devices, FIFOs and sockets are wanted */
+    int fifo;     /* a FIFO is wanted and nothing else */
     int mode;     /* permission bits for what is made; -1: the usual ones */
     int done;     /* it took effect before it failed */
-    mode_t found; /* st_mode behind FAULT_TYPE */
+    mode_t found; /* st_mode of what was opened */
     size_t max;   /* most bytes to read */
     char *data;   /* owned: bytes read, or a copy of those to write */
-    size_t len;
+    size_t len, cap;
     size_t *index; /* owned: where each entry of data begins */
     size_t count;
     struct statx st;
     struct file_stream *stream;
+    struct file_poll *poll; /* what waits for the stream; NULL: nothing does */
     struct file_writer *writer;
     char *path, *to; /* inside this allocation; to: NULL if the verb has one path */
 };
@@ -89,7 +93,9 @@ struct file_job *file_job_new(lua_State *L, const struct file_verb *verb, const 
                               const char *to);
 void *file_alloc(lua_State *L, struct file_job *job, size_t size);
 int file_start(lua_State *L, struct file_job *job);
-int file_fail(lua_State *L, struct file_job *job);
+/* The outcome of a job that has ended, for its record's finish; frees it. */
+int file_finish(lua_State *L, struct tusk_wait *w);
+void file_job_free(struct file_job *job);
 const char *file_type_name(mode_t mode);
 /* True when the object behind fd may be used as a plain file; otherwise sets the job's failure. */
 int file_accept(struct file_job *job, int fd, struct stat *st);
@@ -101,9 +107,19 @@ int file_is_dots(const char *name);
 int file_wait_ready(struct file_job *job, int fd, short events);
 /* openat2 that fails rather than blocks; -1 when the answer is not in the kernel's cache. */
 int file_open_cached(const char *path, uint64_t flags);
+/* The stream of argument 1; raises when it is closed or another task reads it. */
+struct file_stream *file_stream_check(lua_State *L);
+/* Makes the job one of the stream's, which is busy until file_stream_done. */
+void file_stream_use(struct file_job *job, struct file_stream *s);
 void file_stream_unref(struct file_stream *s);
 /* The job, a read of a stream, has ended. */
 void file_stream_done(struct file_job *job);
+/* Makes room for more than job->cap bytes, but not for more than max + 1; 0: the job has failed. */
+int file_grow(struct file_job *job);
+
+/* file_poll.c: instead of file_start, for a read of a polled stream: parks until there is
+ * something; job->flag: until the end. Needs data of cap bytes. */
+int file_poll_start(lua_State *L, struct file_job *job);
 
 /* file_writer.c: the same of a file that is written in pieces. */
 void file_writer_unref(struct file_writer *w);
@@ -117,6 +133,7 @@ void file_writer_open_lua(lua_State *L);
 int op_read(lua_State *L);
 int op_open(lua_State *L);
 int op_chunk(lua_State *L);
+int op_drain(lua_State *L);
 int op_close(lua_State *L);
 int op_write(lua_State *L);
 int op_write_atomic(lua_State *L);

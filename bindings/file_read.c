@@ -45,29 +45,30 @@ static ssize_t read_some(struct file_job *job, int fd, char *buf, size_t size)
     }
 }
 
-static int data_grow(struct file_job *job, size_t *cap)
+int file_grow(struct file_job *job)
 {
-    size_t want = *cap < job->max / 2 ? *cap * 2 : job->max + 1;
+    size_t want = job->cap < job->max / 2 ? job->cap * 2 : job->max + 1;
     char *data = realloc(job->data, want);
     if (!data) {
         job->err = ENOMEM;
         return 0;
     }
     job->data = data;
-    *cap = want;
+    job->cap = want;
     return 1;
 }
 
-/* Reads to the end; one byte of room beyond the expected size is what tells the end is there. */
-static void read_all(struct file_job *job, size_t cap)
+/* Reads fd to the end; one byte of room beyond the expected size is what tells the end is there. */
+static void read_all(struct file_job *job, int fd, size_t cap)
 {
     job->data = malloc(cap);
+    job->cap = cap;
     if (!job->data) {
         job->err = ENOMEM;
         return;
     }
     while (!atomic_load(&job->abandoned)) {
-        ssize_t n = read_some(job, job->fd, job->data + job->len, cap - job->len);
+        ssize_t n = read_some(job, fd, job->data + job->len, job->cap - job->len);
         if (n < 0)
             job->err = errno;
         if (n <= 0)
@@ -77,7 +78,7 @@ static void read_all(struct file_job *job, size_t cap)
             job->fault = FAULT_LARGE;
             return;
         }
-        if (job->len == cap && !data_grow(job, &cap))
+        if (job->len == job->cap && !file_grow(job))
             return;
     }
 }
@@ -89,7 +90,7 @@ static void read_run(struct file_job *job)
         if (st.st_size > 0 && (uint64_t)st.st_size > job->max)
             job->fault = FAULT_LARGE;
         else
-            read_all(job, st.st_size > 0 ? (size_t)st.st_size + 1 : GROW_FROM);
+            read_all(job, job->fd, st.st_size > 0 ? (size_t)st.st_size + 1 : GROW_FROM);
     }
     if (job->fd >= 0)
         close(job->fd);
@@ -103,31 +104,51 @@ static void read_run(struct file_job *job)
 static void open_run(struct file_job *job)
 {
     struct stat st;
-    if (open_for_reading(job, &st))
-        job->flag = S_ISREG(st.st_mode);
+    open_for_reading(job, &st);
+}
+
+/* As much as is wanted, but for the end. */
+static void chunk_regular(struct file_job *job, const struct file_stream *s)
+{
+    while (job->len < job->max) {
+        off_t at = s->offset + (off_t)job->len;
+        ssize_t n = pread(s->fd, job->data + job->len, job->max - job->len, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            job->err = errno;
+        if (n <= 0)
+            return;
+        job->len += (size_t)n;
+    }
 }
 
 static void chunk_run(struct file_job *job)
 {
     struct file_stream *s = job->stream;
-    ssize_t n;
-    do
-        n = s->regular ? pread(s->fd, job->data, job->max, s->offset)
-                       : read_some(job, s->fd, job->data, job->max);
-    while (n < 0 && errno == EINTR);
+    if (s->regular) {
+        chunk_regular(job, s);
+        return;
+    }
+    ssize_t n = read_some(job, s->fd, job->data, job->max);
     if (n < 0)
         job->err = errno;
     else
         job->len = (size_t)n;
 }
 
+static void drain_run(struct file_job *job)
+{
+    read_all(job, job->stream->fd, GROW_FROM);
+}
+
 void file_stream_done(struct file_job *job)
 {
     struct file_stream *s = job->stream;
     s->busy = 0;
-    if (job->wait || s->regular || job->len == 0)
+    if (job->wait || s->regular || s->polled || job->len == 0)
         return;
-    s->kept = job->data; // a FIFO gives its bytes only once
+    s->kept = job->data; // a terminal gives its bytes only once
     s->kept_len = job->len;
     job->data = NULL;
 }
@@ -148,8 +169,8 @@ static int chunk_push(lua_State *L, struct file_job *job)
     return read_push(L, job);
 }
 
-/* Moves fd into a new stream userdata. */
-static void stream_push(lua_State *L, int *fd, int regular, const char *path)
+/* Moves fd into a new stream userdata. first: it is to wait for a first writer. */
+static void stream_push(lua_State *L, int *fd, mode_t mode, int first, const char *path)
 {
     struct file_stream **box = lua_newuserdata(L, sizeof *box);
     *box = NULL;
@@ -160,7 +181,9 @@ static void stream_push(lua_State *L, int *fd, int regular, const char *path)
     if (!s)
         luaL_error(L, "not enough memory");
     s->refs = 1;
-    s->regular = regular != 0;
+    s->regular = S_ISREG(mode);
+    s->polled = S_ISFIFO(mode);
+    s->fed = !first;
     memcpy(s->path, path, len);
     s->fd = *fd;
     *fd = -1;
@@ -169,13 +192,14 @@ static void stream_push(lua_State *L, int *fd, int regular, const char *path)
 
 static int open_push(lua_State *L, struct file_job *job)
 {
-    stream_push(L, &job->fd, job->flag, job->path);
+    stream_push(L, &job->fd, job->found, job->fifo, job->path);
     return 1;
 }
 
 static const struct file_verb verb_read = {"read", read_run, read_push, 0};
 static const struct file_verb verb_open = {"read", open_run, open_push, 0};
 static const struct file_verb verb_chunk = {"read", chunk_run, chunk_push, 0};
+static const struct file_verb verb_drain = {"read", drain_run, read_push, 0};
 
 /* Without a hop. */
 
@@ -204,12 +228,11 @@ static ssize_t slurp_cached(struct file_state *st, const char *path, size_t max)
     return -1;
 }
 
-/* read(path, max, special) -> string */
+/* read(path, max) -> string */
 int op_read(lua_State *L)
 {
     const char *path = file_path(L, 1);
     size_t max = (size_t)luaL_checknumber(L, 2);
-    int special = lua_toboolean(L, 3);
     struct file_state *st = file_state(L);
     tusk_checkpoint(L);
     ssize_t n = slurp_cached(st, path, max);
@@ -219,26 +242,27 @@ int op_read(lua_State *L)
     }
     struct file_job *job = file_job_new(L, &verb_read, path, NULL);
     job->max = max;
-    job->special = special;
     return file_start(L, job);
 }
 
-/* open(path, special) -> stream */
+/* open(path, special, fifo) -> stream */
 int op_open(lua_State *L)
 {
     const char *path = file_path(L, 1);
-    int special = lua_toboolean(L, 2);
+    int special = lua_toboolean(L, 2), fifo = lua_toboolean(L, 3);
     struct file_state *st = file_state(L);
     struct stat info;
     tusk_checkpoint(L);
     int fd = file_open_cached(path, O_RDONLY);
     st->fd = fd;
-    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
-        stream_push(L, &st->fd, 1, path);
+    if (fd >= 0 && fstat(fd, &info) == 0 &&
+        (fifo || special ? S_ISFIFO(info.st_mode) : S_ISREG(info.st_mode))) {
+        stream_push(L, &st->fd, info.st_mode, fifo, path);
         return tusk_inline(L, 1);
     }
     struct file_job *job = file_job_new(L, &verb_open, path, NULL);
     job->special = special;
+    job->fifo = fifo;
     return file_start(L, job);
 }
 
@@ -261,21 +285,54 @@ static int chunk_kept(lua_State *L, struct file_stream *s, size_t size)
     return tusk_inline(L, 1);
 }
 
+struct file_stream *file_stream_check(lua_State *L)
+{
+    struct file_stream *s = *stream_box(L);
+    if (!s)
+        tusk_fail(L, "closed", "the file is closed");
+    else if (s->busy)
+        tusk_fail(L, "file.busy", "\"%s\" is being read by another task", s->path);
+    return s;
+}
+
+void file_stream_use(struct file_job *job, struct file_stream *s)
+{
+    job->stream = s;
+    s->refs++;
+    s->busy = 1;
+}
+
+static int ends_at(const struct file_stream *s, off_t offset)
+{
+    struct stat info;
+    return fstat(s->fd, &info) == 0 && info.st_size <= offset;
+}
+
+/* The length of what can be had without waiting, in buf; 0: the end; -1: nothing can. */
+static ssize_t chunk_at_once(struct file_stream *s, char *buf, size_t size)
+{
+    if (s->polled) {
+        ssize_t n = read(s->fd, buf, size);
+        int end = n == 0 && s->fed;
+        s->fed |= n > 0 || (n < 0 && errno == EAGAIN); // or nobody has opened it for writing yet
+        return n > 0 || end ? n : -1;
+    }
+    ssize_t n = s->regular ? read_cached(s->fd, buf, size, s->offset) : -1;
+    if (n > 0 && (size_t)n < size && !ends_at(s, s->offset + n))
+        return -1; // what follows is not in the cache
+    return n;
+}
+
 /* chunk(stream, size) -> string, or nothing at the end */
 int op_chunk(lua_State *L)
 {
-    struct file_stream *s = *stream_box(L);
+    struct file_stream *s = file_stream_check(L);
     size_t size = (size_t)luaL_checkinteger(L, 2);
     struct file_state *st = file_state(L);
-    if (!s)
-        return tusk_fail(L, "closed", "the file is closed");
-    if (s->busy)
-        return tusk_fail(L, "file.busy", "\"%s\" is being read by another task", s->path);
     tusk_checkpoint(L);
     if (s->kept)
         return chunk_kept(L, s, size);
-    ssize_t n =
-        s->regular && size <= FILE_INLINE ? read_cached(s->fd, st->scratch, size, s->offset) : -1;
+    ssize_t n = size <= FILE_INLINE ? chunk_at_once(s, st->scratch, size) : -1;
     if (n >= 0) {
         s->offset += n;
         if (n)
@@ -284,11 +341,25 @@ int op_chunk(lua_State *L)
     }
     struct file_job *job = file_job_new(L, &verb_chunk, s->path, NULL);
     file_alloc(L, job, size);
-    job->max = size;
-    job->stream = s;
-    s->refs++;
-    s->busy = 1;
-    return file_start(L, job);
+    job->max = job->cap = size;
+    file_stream_use(job, s);
+    return s->polled ? file_poll_start(L, job) : file_start(L, job);
+}
+
+/* drain(stream, max) -> string: all up to the end */
+int op_drain(lua_State *L)
+{
+    struct file_stream *s = file_stream_check(L);
+    size_t max = (size_t)luaL_checknumber(L, 2);
+    struct file_job *job = file_job_new(L, &verb_drain, s->path, NULL);
+    job->max = max;
+    job->flag = 1;
+    if (s->polled) {
+        job->cap = max < GROW_FROM ? max + 1 : GROW_FROM;
+        file_alloc(L, job, job->cap);
+    }
+    file_stream_use(job, s);
+    return s->polled ? file_poll_start(L, job) : file_start(L, job);
 }
 
 /* close(stream), also its __gc: now, or when the read in flight has ended. */

@@ -55,7 +55,9 @@ static int put_open(struct file_job *job, int fd)
         return 0;
     if (!S_ISREG(st.st_mode))
         return put_special(job, fd);
-    if (!job->flag && ftruncate(fd, 0) < 0)
+    // Some file systems take a truncation for the beginning of a replacement, and flush at close.
+    int truncate = !job->flag && (st.st_size > 0 || job->len == 0);
+    if (truncate && ftruncate(fd, 0) < 0)
         return -1;
     return file_put(job, fd, job->flag ? job->len : SLICE);
 }

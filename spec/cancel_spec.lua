@@ -205,7 +205,7 @@ describe("file", function()
   before_each(function()
     dir = temp.new()
     path, fifo = dir .. "/f", dir .. "/fifo"
-    assert(os.execute("mkfifo " .. fifo) == 0)
+    temp.fifo(fifo)
   end)
   after_each(function() temp.remove(dir) end)
 
@@ -214,9 +214,15 @@ describe("file", function()
     return assert(io.open(fifo, "r+b"))
   end
 
+  local function open_now(target)
+    for _, fd in ipairs(temp.list("/proc/self/fd")) do
+      if uv.fs_readlink("/proc/self/fd/" .. fd) == target then return fd end
+    end
+  end
+
   it("uv_cancel before start: it leaves no trace", function()
     local other, blockers, seen = open_fifo(), {}, nil
-    for i = 1, 4 do blockers[i] = @async(@file.read, fifo, { special = true }) end
+    for i = 1, 4 do blockers[i] = @async(@file.write, fifo, ("x"):rep(2 ^ 20), { special = true }) end
     local task = @async(function()
       seen = fails(@file.write, path, "x")
       error(seen, 0)
@@ -240,6 +246,16 @@ describe("file", function()
       @try(task.await, task)
     end
     wait_until(function() return descriptors() <= before end, "the closing of what was open")
+  end)
+
+  it("of a FIFO: the descriptor is closed, and there was no thread", function()
+    for _ = 1, 8 do
+      local task = @async(@file.read, fifo, { fifo = true })
+      assert.truthy((open_now(fifo)))
+      task:cancel()
+      assert.equal("task_cancelled", fails(task.await, task).kind)
+      assert.is_nil((open_now(fifo)))
+    end
   end)
 
   it("a write that had begun: unknown", function()

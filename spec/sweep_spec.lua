@@ -351,6 +351,41 @@ describe("cancelled at every point, files keep their promises:", function()
     end,
   })
 
+  case("file", "chunks, and what is left of them", function(path)
+    local chunks = @file.chunks(path, 2)
+    assert.equal("ab", chunks())
+    assert.same({ "cd", "e" }, chunks:collect())
+  end, {
+    setup = function()
+      local path = fresh()
+      @file.write(path, "abcde")
+      return path
+    end,
+  })
+
+  case("file", "a FIFO by lines and as a whole", function(f)
+    local lines = @file.lines(f.path, { fifo = true })
+    f.other:write("a\nb")
+    assert.equal("a", lines())
+    local task = @async(lines)
+    @sleep(0)
+    f.other:write("c\n")
+    assert.equal("bc", task:await())
+    local whole = @async(@file.read, f.path, { fifo = true })
+    @sleep(0)
+    f.other:write("x")
+    f.other:close()
+    assert.equal("x", whole:await())
+  end, {
+    setup = function()
+      local path = temp.fifo(fresh())
+      local other = assert(io.open(path, "r+"))
+      other:setvbuf "no"
+      return { path = path, other = other }
+    end,
+    check = function(f) pcall(f.other.close, f.other) end,
+  })
+
   case("file", "folders, names and what is known of them", function(path)
     @file.mkdir(path .. "/b", { parents = true })
     @file.write(path .. "/b/f", "x")

@@ -1,5 +1,8 @@
 -- temp.lua: a private folder for a spec.
+local ffi = require "ffi"
 local uv = require "luv"
+
+ffi.cdef "int mkfifo(const char *path, unsigned mode);"
 
 local temp = {}
 
@@ -47,6 +50,12 @@ function temp.write(path, text)
   local file = assert(io.open(path, "wb"))
   file:write(text)
   file:close()
+  return path
+end
+
+--- Makes a FIFO and returns its path.
+function temp.fifo(path)
+  assert(ffi.C.mkfifo(path, 384) == 0)
   return path
 end
 

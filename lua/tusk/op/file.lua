@@ -5,25 +5,24 @@ local check = require "tusk.check"
 local core = require "tusk.core"
 local dots = require "tusk.dots"
 local errors = require "tusk.errors"
-local Lines = require "tusk.lines"
+local pieces = require "tusk.file.pieces"
 local raw = require "tusk.binding.file"
 local writer = require "tusk.file.writer"
 
 local settle, within = core.settle, core.within
 
 local WHOLE_MAX = 64 * 1024 * 1024
-local LINE_MAX = 16 * 1024 * 1024
-local CHUNK = 64 * 1024
 
 local file = {}
 
 local options = {
-  read = { "timeout", "max", "special" },
+  read = { "timeout", "max", "special", "fifo" },
   write = { "timeout", "mode", "special" },
   write_atomic = { "timeout", "mode" },
   read_json = { "timeout", "max", "depth" },
   write_json = { "timeout", "mode", "pretty", "sort", "depth" },
-  lines = { "timeout", "max", "special" },
+  lines = { "timeout", "max", "special", "fifo" },
+  chunks = { "timeout", "special", "fifo" },
   plain = { "timeout" },
   metadata = { "timeout", "follow" },
   rename = { "timeout", "replace" },
@@ -68,14 +67,17 @@ local function mkdir(...) return settle(raw.mkdir(...)) end
 
 --- All of a file.
 ---@param path string
----@param opts { timeout: string|number, max: string|number, special: boolean }|nil max: 64 MiB
+---@param opts { timeout: string|number, max: string|number, special: boolean, fifo: boolean }|nil max: 64 MiB;
+---  special: whatever it is; fifo: a FIFO, from when it has a writer until it has none
 ---@return string
 function file.read(path, opts)
   path_check("path", path)
   if opts == nil then return settle(raw.read(path, WHOLE_MAX)) end
   check.options(opts, options.read)
-  flags_check(opts, "special")
-  return within(opts, read, path, check.size("max", opts.max, WHOLE_MAX), opts.special)
+  pieces.kinds_check(opts)
+  local max = check.size("max", opts.max, WHOLE_MAX)
+  if opts.special or opts.fifo then return within(opts, pieces.read, path, max, opts.special, opts.fifo) end
+  return within(opts, read, path, max)
 end
 
 local function put(path, data, opts, append)
@@ -147,33 +149,32 @@ function file.write_json(path, value, opts)
   return within(opts, write_atomic, path, text .. "\n", mode)
 end
 
--- A loop left by break keeps its descriptor until collection: with none left, collect first.
-local function open(path, special)
-  local ok, stream = pcall(function() return settle(raw.open(path, special)) end)
-  if ok then return stream end
-  if not errors.is(stream, "file.too_many_open") then error(stream, 0) end
-  collectgarbage()
-  return settle(raw.open(path, special))
-end
-
-local function chunk(stream) return settle(raw.chunk(stream, CHUNK)) end
-
 --- The lines of a file, without their "\n": `for line in @file.lines(path) do`.
 ---@param path string
----@param opts { timeout: string|number, max: string|number, special: boolean }|nil
+---@param opts { timeout: string|number, max: string|number, special: boolean, fifo: boolean }|nil
 ---  timeout: of opening and of each read; max: the longest line, 16 MiB
 ---@return table lines an iterator, with :close()
 function file.lines(path, opts)
   path_check("path", path)
   opts = check.options(opts, options.lines)
-  flags_check(opts, "special")
-  local max = check.size("max", opts.max, LINE_MAX)
-  local stream = within(opts, open, path, opts.special)
-  local function close() raw.close(stream) end
-  return Lines.new(function() return within(opts, chunk, stream) end, close, max, function(line)
-    errors.raise("file.too_large", ("line %d of \"%s\" is longer than %d bytes"):format(line, path, max),
-      { path = path, line = line })
-  end)
+  pieces.kinds_check(opts)
+  return pieces.lines(path, opts)
+end
+
+--- The bytes of a file, so many at a time: `for piece in @file.chunks(path, "1MiB") do`. Only the last is shorter;
+--- of a FIFO each is what has come.
+---@param path string
+---@param size string|number|nil 64 KiB
+---@param opts { timeout: string|number, special: boolean, fifo: boolean }|nil timeout: of opening and of each read
+---@return table chunks an iterator, with :close()
+function file.chunks(path, size, opts)
+  path_check("path", path)
+  if type(size) == "table" then
+    check.fail("size: a size expected before the options, got a table", { argument = "size" })
+  end
+  opts = check.options(opts, options.chunks)
+  pieces.kinds_check(opts)
+  return pieces.chunks(path, size, opts)
 end
 
 --- What is in a folder, sorted by name, as {name, path, type}. Links are not followed.
