@@ -346,8 +346,13 @@ int luaopen_tusk_binding_curl(lua_State *L)
         return luaL_error(L, "libcurl cannot start");
     tusk_at_close(http->host, &http->at_close);
     static const luaL_Reg functions[] = {
-        {"url", op_url},        {"prepare", op_prepare},  {"perform", op_perform},
-        {"read", op_body_read}, {"close", op_body_close}, {NULL, NULL},
+        {"url", op_url},
+        {"headers", op_headers},
+        {"prepare", op_prepare},
+        {"perform", op_perform},
+        {"read", op_body_read},
+        {"close", op_body_close},
+        {NULL, NULL},
     };
     for (const luaL_Reg *f = functions; f->name; f++) {
         lua_pushlightuserdata(L, http);

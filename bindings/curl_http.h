@@ -143,9 +143,9 @@ void handle_free_all(struct http *http);
 
 /* curl_spec.c */
 
-/* prepare{method, url, label, peer, headers, body, user, password, after, connect_timeout,
- * max_body, idempotent, ca, cert, key, insecure, stream, stall, follow} -> spec. Everything in the
- * table has been checked; the spec keeps it. */
+/* prepare{method, address, label, peer, lines, body, user, password, timeout, connect_timeout,
+ * max_body, redirects, idempotent, stream, stall, tls = {ca, cert, key, insecure}} -> spec.
+ * Everything in the table has been checked; the spec keeps it, and it the spec. */
 int op_prepare(lua_State *L);
 /* Registers the metatable of specs. */
 void spec_open(lua_State *L);
@@ -187,6 +187,12 @@ int op_body_close(lua_State *L);
 
 /* curl_error.c: raises what r ended with; that is then over. */
 int request_fail(lua_State *L, struct request *r);
+
+/* curl_head.c */
+
+/* headers(block) -> { lower-case name = first value }, { name = list } of those with several, or
+ * nil. Lines that are none, such as the status, are passed over; folded ones are joined. */
+int op_headers(lua_State *L);
 
 /* curl_url.c */
 

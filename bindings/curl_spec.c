@@ -25,24 +25,17 @@ static uint8_t flag_field(lua_State *L, const char *name)
     return (uint8_t)v;
 }
 
-static void add_header(lua_State *L, struct spec *s, const char *line)
+/* libcurl's list of the lines at index 2, which lies behind s: the strings are Lua's. */
+static void read_lines(lua_State *L, struct spec *s, int n)
 {
-    struct curl_slist *list = curl_slist_append(s->headers, line);
-    if (!list)
-        luaL_error(L, "not enough memory");
-    s->headers = list;
-}
-
-static void read_headers(lua_State *L, struct spec *s)
-{
-    lua_getfield(L, 1, "headers");
-    int n = lua_istable(L, -1) ? (int)lua_objlen(L, -1) : 0;
-    for (int i = 1; i <= n; i++) {
-        lua_rawgeti(L, -1, i);
-        add_header(L, s, luaL_checkstring(L, -1));
+    struct curl_slist *list = (struct curl_slist *)(s + 1);
+    for (int i = 0; i < n; i++) {
+        lua_rawgeti(L, 2, i + 1);
+        list[i].data = (char *)luaL_checkstring(L, -1);
+        list[i].next = i + 1 < n ? &list[i + 1] : NULL;
         lua_pop(L, 1);
     }
-    lua_pop(L, 1);
+    s->headers = n ? list : NULL;
 }
 
 static void read_body(lua_State *L, struct spec *s)
@@ -56,36 +49,48 @@ static void read_body(lua_State *L, struct spec *s)
 static void read_texts(lua_State *L, struct spec *s)
 {
     s->method = text_field(L, "method");
-    s->url = text_field(L, "url");
+    s->url = text_field(L, "address");
     s->label = text_field(L, "label");
     s->peer = text_field(L, "peer");
     if (!s->label || !s->peer || !s->url || !s->method)
-        luaL_error(L, "prepare: url, method, label and peer are needed");
+        luaL_error(L, "prepare: address, method, label and peer are needed");
     s->user = text_field(L, "user");
     s->password = text_field(L, "password");
-    s->ca = text_field(L, "ca");
-    s->cert = text_field(L, "cert");
-    s->key = text_field(L, "key");
+}
+
+static void read_tls(lua_State *L, struct spec *s)
+{
+    lua_getfield(L, 1, "tls");
+    if (lua_istable(L, -1)) {
+        lua_replace(L, 1);
+        s->ca = text_field(L, "ca");
+        s->cert = text_field(L, "cert");
+        s->key = text_field(L, "key");
+        s->insecure = flag_field(L, "insecure");
+    }
 }
 
 static void read_limits(lua_State *L, struct spec *s)
 {
-    s->after = number_field(L, "after");
+    s->after = number_field(L, "timeout");
     s->connect_timeout = number_field(L, "connect_timeout");
     s->stall = number_field(L, "stall");
     s->limit = (curl_off_t)number_field(L, "max_body");
     s->idempotent = flag_field(L, "idempotent");
-    s->insecure = flag_field(L, "insecure");
     s->stream = flag_field(L, "stream");
-    s->follow = flag_field(L, "follow");
+    s->follow = number_field(L, "redirects") > 0;
 }
 
 int op_prepare(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
     struct http *http = lua_touserdata(L, lua_upvalueindex(1));
     luaL_checkstack(L, 6, "a request");
-    struct spec *s = lua_newuserdata(L, sizeof *s);
+    lua_getfield(L, 1, "lines");
+    luaL_checktype(L, 2, LUA_TTABLE);
+    int n = (int)lua_objlen(L, 2);
+    struct spec *s = lua_newuserdata(L, sizeof *s + (size_t)n * sizeof(struct curl_slist));
     *s = (struct spec){.id = ++http->specs};
     luaL_getmetatable(L, SPEC);
     lua_setmetatable(L, -2);
@@ -96,22 +101,14 @@ int op_prepare(lua_State *L)
     read_texts(L, s);
     read_limits(L, s);
     read_body(L, s);
-    read_headers(L, s);
+    read_lines(L, s, n);
+    read_tls(L, s);
+    lua_settop(L, 3);
     return 1;
-}
-
-static int op_spec_gc(lua_State *L)
-{
-    struct spec *s = lua_touserdata(L, 1);
-    curl_slist_free_all(s->headers);
-    s->headers = NULL;
-    return 0;
 }
 
 void spec_open(lua_State *L)
 {
-    luaL_newmetatable(L, SPEC);
-    lua_pushcfunction(L, op_spec_gc);
-    lua_setfield(L, -2, "__gc");
+    luaL_newmetatable(L, SPEC); // nothing to free: it has a name
     lua_pop(L, 1);
 }

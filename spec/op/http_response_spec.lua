@@ -22,6 +22,29 @@ describe("a response", function()
     assert.equal("a=1; Expires=Thu, 01 Jan", r.headers["set-cookie"])
   end)
 
+  it("reads whatever servers write", function()
+    local lines = { "X-Fold: a", "  b", "\tc  ", "x-fold: d", "X-Space : \t1 2 ", "All: 1", "ALL: 2", "X-Last:" }
+    local r = answer_of("HTTP/1.1 200 OK\r\n" .. table.concat(lines, "\r\n") .. "\r\nContent-Length: 0\r\n\r\n")
+    assert.equal("a b c, d", r.headers["x-fold"])
+    assert.same({ "a b c", "d" }, r.headers:all("X-Fold"))
+    assert.equal("1 2", r.headers["x-space"])
+    assert.equal("", r.headers["x-last"])
+    assert.same({ "1", "2" }, r.headers:all("all"))
+    assert.same({ "0" }, r.headers:all("Content-Length"))
+    local names = {}
+    for name in pairs(r.headers) do names[#names + 1] = name end
+    table.sort(names)
+    assert.same({ "content-length", "x-fold", "x-last", "x-space" }, names)
+  end)
+
+  it("has a thousand values of one name", function()
+    local lines = {}
+    for i = 1, 1000 do lines[i] = "Set-Cookie: c=" .. i end
+    local r = answer_of(raw_server.response(200, lines))
+    assert.equal(1000, #r.headers:all("set-cookie"))
+    assert.equal("c=1", r.headers["set-cookie"])
+  end)
+
   it("has the final answer's headers, not those of an interim one", function()
     local r = answer_of("HTTP/1.1 103 Early Hints\r\nX-A: early\r\n\r\n" .. raw_server.response(200, { "X-B: 1" }, "b"))
     assert.equal(200, r.status)

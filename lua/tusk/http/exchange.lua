@@ -44,18 +44,13 @@ local function lines_of(plan)
   return headers.lines(list, lines)
 end
 
--- What the binding takes. It keeps the table, and libcurl's handles stay set up for it.
+-- What the binding makes of a plan: libcurl's handles stay set up for it.
 local function spec_of(plan)
   if plan.spec then return plan.spec end
-  local tls, target = plan.tls, plan.target
-  if tls.insecure and target.scheme == "https" then warn_insecure(target) end
-  plan.spec = raw.prepare {
-    method = plan.method, url = plan.address, label = url.label(target, plan.address), peer = target.peer,
-    headers = lines_of(plan), body = plan.body, user = plan.user, password = plan.password,
-    after = plan.timeout, connect_timeout = plan.connect_timeout, max_body = plan.max_body,
-    idempotent = plan.idempotent, ca = tls.ca, cert = tls.cert, key = tls.key, insecure = tls.insecure,
-    stream = plan.stream, stall = plan.stall, follow = plan.redirects > 0,
-  }
+  local target = plan.target
+  if plan.tls.insecure and target.scheme == "https" then warn_insecure(target) end
+  plan.lines, plan.label = lines_of(plan), url.label(target, plan.address)
+  plan.spec = raw.prepare(plan)
   return plan.spec
 end
 
@@ -121,7 +116,7 @@ local function follow(used, answer, hops)
     plan.method, plan.body, plan.type, plan.idempotent = "GET", nil, nil, true
     plan.headers = without_content_type(plan.headers)
   end
-  plan.target, plan.address = target, target.url
+  plan.target, plan.address, plan.peer = target, target.url, target.peer
   return plan
 end
 

@@ -1,4 +1,5 @@
 -- headers.lua: header lines: checking those to be sent, looking up those received.
+local raw = require "tusk.binding.curl"
 local check = require "tusk.check"
 local secret = require "tusk.secret"
 
@@ -100,16 +101,16 @@ end
 ---@class tusk.http.Headers
 ---@field [string] string by name in any case; several values are joined by ", ", of set-cookie it is the first
 local Headers = { __name = "tusk.http.Headers" }
-local lists = setmetatable({}, { __mode = "k" }) -- headers → { name → values }
+local lists = setmetatable({}, { __mode = "k" }) -- headers → { name → values }, of the names that have several
 
 --- Every value of one name, in the order received; {} if there is none.
 ---@param name string
 ---@return string[]
 local function all(self, name)
-  if not lists[self] then check.fail("headers:all(name) is called with a colon") end
-  local found, copy = lists[self][check.string("name", name):lower()], {}
-  for i, v in ipairs(found or {}) do copy[i] = v end
-  return copy
+  if getmetatable(self) ~= Headers then check.fail("headers:all(name) is called with a colon") end
+  name = check.string("name", name):lower()
+  local found = lists[self] and lists[self][name]
+  return found and { unpack(found) } or { rawget(self, name) }
 end
 
 function Headers.__index(self, name)
@@ -117,31 +118,25 @@ function Headers.__index(self, name)
   return type(name) == "string" and rawget(self, name:lower()) or nil
 end
 
-local function add(values, name, value)
-  values[name] = values[name] or {}
-  table.insert(values[name], value)
+-- Fields for the names that have several values; and none for the one that would hide the method.
+local function join(self, several)
+  lists[self] = several
+  for name, list in pairs(several) do
+    if name ~= "set-cookie" then self[name] = table.concat(list, ", ") end
+  end
+  self.all = nil
 end
 
 --- The headers in a block as received, its status line first. Folded lines are joined.
 ---@param block string
 ---@return tusk.http.Headers
 function headers.parse(block)
-  local values, last = {}, nil
-  for text in block:gmatch("[^\r\n]+") do
-    local name, value = text:match("^([^%s:]+)%s*:%s*(.-)%s*$")
-    if name then
-      last = name:lower()
-      add(values, last, value)
-    elseif last and text:find("^[ \t]") then
-      local list = values[last]
-      list[#list] = list[#list] .. " " .. text:match("^%s*(.-)%s*$")
-    end
+  local self, several = raw.headers(block)
+  if self.all then
+    several = several or {}
+    several.all = several.all or { self.all }
   end
-  local self = {}
-  for name, list in pairs(values) do
-    if name ~= "all" then self[name] = name == "set-cookie" and list[1] or table.concat(list, ", ") end
-  end
-  lists[self] = values
+  if several then join(self, several) end
   return setmetatable(self, Headers)
 end
 

@@ -6,11 +6,11 @@ local url = require "tusk.http.url"
 
 local options = {}
 
-options.request = {
+options.request = check.names {
   "headers", "query", "json", "form", "body", "bearer", "basic", "timeout", "connect_timeout", "max_body",
   "redirects", "tls", "stream", "stall",
 }
-options.send = { "method", "url", unpack(options.request) }
+options.send = check.names { "method", "url", unpack(options.request) }
 options.client = {
   "base", "headers", "timeout", "connect_timeout", "max_body", "redirects", "bearer", "basic", "tls", "stall",
   "max_connections",
@@ -27,6 +27,7 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field method string
 ---@field target tusk.http.Url where it goes
 ---@field address string its URL, with the query
+---@field peer string host:port
 ---@field headers table[] the caller's: { name, values }
 ---@field type string|nil Content-Type that the body implies
 ---@field body string|nil
@@ -40,7 +41,9 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field redirects integer
 ---@field tls table
 ---@field idempotent boolean
----@field spec userdata|nil what the binding has made of it
+---@field lines string[]|nil the header lines as they are sent
+---@field label string|nil the URL as errors show it
+---@field spec userdata|nil what the binding has made of it; it keeps the plan
 
 local known = {} -- as verbs are called
 for _, verb in ipairs { "get", "post", "put", "patch", "delete", "head", "options" } do known[verb] = verb:upper() end
@@ -114,7 +117,7 @@ local function tls_of(tls)
     end
   end
   check.opt_boolean("tls.insecure", tls.insecure)
-  return tls
+  return { ca = tls.ca, cert = tls.cert, key = tls.key, insecure = tls.insecure } -- the caller may change his
 end
 
 local function redirects_of(v)
@@ -149,7 +152,7 @@ local function new_plan(method, parts)
     method = method, target = parts, address = parts.url, headers = headers.check(nil), type = nil, body = nil,
     user = nil, password = nil, bearer = nil, idempotent = IDEMPOTENT[method], timeout = TIMEOUT, stream = false,
     connect_timeout = CONNECT_TIMEOUT, stall = STALL, max_body = MAX_BODY, redirects = REDIRECTS, tls = NO_TLS,
-    spec = nil,
+    peer = parts.peer, lines = nil, label = nil, spec = nil,
   }
 end
 
