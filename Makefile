@@ -178,8 +178,8 @@ clean: ## removes build/ and build-*/
 # ---- what has to be installed (Debian's names) ----
 
 DEPS := gcc g++ libc6-dev pkg-config libuv1-dev lua-luv lua-luv-dev libcurl4-openssl-dev libsqlite3-dev \
-  libsimdjson-dev ca-certificates tzdata
-DEPS_TEST := lua-busted lua-check clang-format cppcheck nginx openssl sqlite3
+  libhiredis-dev libsimdjson-dev ca-certificates tzdata
+DEPS_TEST := lua-busted lua-check clang-format cppcheck nginx openssl redis-server sqlite3
 
 # Only what is missing: when all is there it needs neither root nor a network.
 define install_packages

@@ -3,6 +3,7 @@ local database = require "spec.support.database"
 local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
 local raw_server = require "spec.support.raw_server"
+local redis = require "spec.support.redis"
 local temp = require "spec.support.temp"
 local test = require "tusk.test"
 local workers = require "tusk.binding.worker"
@@ -543,6 +544,68 @@ describe("cancelled at every point, a request leaves nothing open:", function()
       assert.same({ { a = 1 }, { a = 1 } }, { a:json(), b:json() })
     end)
   end)
+end)
+
+describe("cancelled at every point, commands pair with their answers:", function()
+  local server, db
+
+  setup(function()
+    server = redis.start()
+    db = server:open()
+  end)
+  teardown(function()
+    db.close()
+    server:stop()
+  end)
+
+  local function fresh()
+    db.flushall()
+    db.set("a", "1")
+    db.with(function(r) r.ping() end) -- its connection is kept
+  end
+
+  local function paired()
+    assert.equal("PONG", db.ping())
+    assert.equal("1", db.get("a"))
+    db.rpush("list", "y")
+    assert.same({ "list", "y" }, db.blpop("list", 1))
+  end
+
+  case("redis", "commands, pipelines, transactions, scripts", function()
+    assert.equal("1", db.get("a"))
+    assert.same({ "1", "OK" }, db.pipeline(function(p)
+      p.get("a")
+      p.set("b", 2)
+    end))
+    assert.same({ "OK", "OK" }, db.multi(function(tx)
+      tx.set("c", 1)
+      tx.set("d", 1)
+    end))
+    assert.equal("1", db.script "return redis.call('get', KEYS[1])" { "a" })
+    assert.equal("1", (@all(@(db.get("a")), @(db.get("b")))))
+  end, { setup = fresh, check = function()
+    paired()
+    assert.equal(db.exists("c"), db.exists("d"))
+  end })
+
+  case("redis", "connections of one's own", function()
+    db.rpush("list", "x")
+    assert.same({ "list", "x" }, db.blpop("list", 1))
+    db.with(function(r)
+      r.watch("a")
+      assert.equal("1", r.get("a"))
+      r.multi(function(tx) tx.set("a", 1) end)
+    end)
+  end, { setup = fresh, check = function()
+    db.del("list")
+    paired()
+  end })
+
+  case("redis", "messages", function()
+    local messages = db.subscribe("c")
+    db.publish("c", "x")
+    assert.equal("x", messages:take(1):collect()[1].message)
+  end, { setup = fresh, check = paired })
 end)
 
 it("every operator is among them, but for those that never wait", function()

@@ -16,6 +16,8 @@ config.CORE = {
     readers = { type = "integer" }, cache_size = { type = "size" }, busy_timeout = { type = "duration" } },
   cache = { url = { type = "string", default = "memory:", doc = "where values are kept: memory:" },
     size = { type = "size", default = "64MiB", doc = "the most that the memory cache holds" } },
+  redis = { url = { type = "string", doc = "the default server: redis://[user:password@]host:port/db or redis+unix:///path?db=" },
+    timeout = { type = "duration" }, connect_timeout = { type = "duration" }, max_connections = { type = "integer" } },
   log = { level = { type = "string", default = "info", choices = { "debug", "info", "warn", "error" } } },
 }
 
