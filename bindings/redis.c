@@ -97,7 +97,7 @@ static int op_call(lua_State *L)
     if (!bytes)
         return luaL_error(L, "not enough memory");
     int failed = conn_queue(c, call, bytes, length, length, 1);
-    redisFreeCommand(bytes);
+    redisFreeSdsCommand(bytes);
     if (failed)
         return luaL_error(L, "not enough memory");
     return tusk_park(L, &call->wait);
@@ -135,7 +135,7 @@ static int op_say(lua_State *L)
     char *bytes = command_format(c->redis, argc, &length);
     int failed = !bytes || conn_queue_bare(c, bytes, length);
     if (bytes)
-        redisFreeCommand(bytes);
+        redisFreeSdsCommand(bytes);
     return failed ? luaL_error(L, "not enough memory") : 0;
 }
 

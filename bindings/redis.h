@@ -208,7 +208,7 @@ int reply_push(lua_State *L, struct redis *redis, struct call *call);
 
 /* Reads a command, its name first, from the stack, [first, top]. Raises what is wrong with it. */
 int command_read(lua_State *L, struct redis *redis, int first);
-/* The command that was read, as malloc'ed bytes (redisFreeCommand), *length of them; NULL: no
+/* The command that was read, as bytes to be freed (redisFreeSdsCommand), *length of them; NULL: no
  * memory. */
 char *command_format(struct redis *redis, int argc, size_t *length);
 

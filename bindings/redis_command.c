@@ -126,7 +126,7 @@ int command_read(lua_State *L, struct redis *redis, int first)
 char *command_format(struct redis *redis, int argc, size_t *length)
 {
     char *bytes = NULL;
-    long long n = redisFormatCommandArgv(&bytes, argc, redis->argv, redis->lengths);
+    long long n = redisFormatSdsCommandArgv(&bytes, argc, redis->argv, redis->lengths);
     *length = n < 0 ? 0 : (size_t)n;
     return n < 0 ? NULL : bytes;
 }
@@ -189,7 +189,7 @@ int op_add(lua_State *L)
     if (!bytes)
         return luaL_error(L, "not enough memory");
     int failed = batch_append(b, bytes, length);
-    redisFreeCommand(bytes);
+    redisFreeSdsCommand(bytes);
     return failed ? luaL_error(L, "not enough memory") : 0;
 }
 

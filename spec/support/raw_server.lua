@@ -53,6 +53,7 @@ local function take_request(bytes)
 end
 
 local function on_bytes(server, connection, bytes)
+  if server.raw then return server.answer(connection, bytes) end
   connection.bytes = connection.bytes .. bytes
   while true do
     local request, rest = take_request(connection.bytes)
@@ -90,10 +91,11 @@ function Server:stop()
   if not self.listener:is_closing() then self.listener:close() end
 end
 
---- A server whose answer(connection, request) is called for every request.
-function raw_server.start(answer)
+--- A server whose answer(connection, request) is called for every request; if raw, answer(connection, bytes) with what
+--- comes as it comes.
+function raw_server.start(answer, raw)
   local server = setmetatable({
-    listener = uv.new_tcp(), answer = answer, requests = {}, connections = {}, accepted = 0, ended = 0,
+    listener = uv.new_tcp(), answer = answer, raw = raw, requests = {}, connections = {}, accepted = 0, ended = 0,
     arrived = core.Queue.new(),
   }, Server)
   assert(server.listener:bind("127.0.0.1", 0))
@@ -107,8 +109,8 @@ function raw_server.start(answer)
 end
 
 --- fn(server), then the server is stopped, whatever happened.
-function raw_server.with(answer, fn)
-  local server = raw_server.start(answer)
+function raw_server.with(answer, fn, raw)
+  local server = raw_server.start(answer, raw)
   local results = { pcall(fn, server) }
   server:stop()
   if not results[1] then error(results[2], 0) end

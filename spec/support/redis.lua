@@ -17,10 +17,12 @@ local function path_of()
   error("no redis-server on PATH: `make deps-test` installs it", 0)
 end
 
---- Starts it again, after stop or kill, where it was.
-function Server:start()
-  self.process = program.start(self.args, { program = path_of() })
-  self.process:read_until("eady to accept connections")
+--- Starts it again, after kill, where it was; more: arguments besides those it had. Returns when it says `until_it_says`.
+function Server:start(more, until_it_says)
+  local args = { unpack(self.args) }
+  for _, arg in ipairs(more or {}) do args[#args + 1] = arg end
+  self.process = program.start(args, { program = path_of() })
+  self.process:read_until(until_it_says or "eady to accept connections")
   return self
 end
 
