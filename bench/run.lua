@@ -162,6 +162,20 @@ function needs.slow(_, _, fn)
   return servers.slow(SERVER, function(url) return fn(function() return url end) end)
 end
 
+-- A thousand keys of a few bytes.
+function needs.redis(_, _, fn)
+  local result
+  servers.redis(SERVER, function(url)
+    local db = @redis.open(url)
+    db.pipeline(function(p)
+      for i = 0, 999 do p.set("key:" .. i, ("value of key %d"):format(i)) end
+    end)
+    db.close()
+    result = fn(function() return url end)
+  end)
+  return result
+end
+
 local function run(w, there, dir)
   say(w.name)
   local function body(place) return measure(w, there, place) end
@@ -176,7 +190,7 @@ local function wanted(w)
 end
 
 local function versions(there)
-  local list = { "nginx -v", "sqlite3 --version", "curl --version", "cc --version" }
+  local list = { "nginx -v", "sqlite3 --version", "redis-server --version", "curl --version", "cc --version" }
   for i, line in ipairs(list) do
     local name, flag = line:match("(%S+) (%S+)")
     local path = peers.find(name, "/usr/sbin")

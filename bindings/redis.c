@@ -13,6 +13,7 @@
 struct handle { /* userdata */
     uint32_t magic;
     struct conn *conn;
+    struct tusk_owned owned;
 };
 
 static struct redis *redis_of(lua_State *L)
@@ -176,11 +177,29 @@ static int op_listen(lua_State *L)
 static int op_gc(lua_State *L)
 {
     struct handle *h = lua_touserdata(L, 1);
+    tusk_disown(&h->owned);
     if (!h->conn)
         return 0;
     conn_close(h->conn);
     conn_release(h->conn);
     h->conn = NULL;
+    return 0;
+}
+
+static void scope_ended(struct tusk_owned *o)
+{
+    conn_close(((struct handle *)((char *)o - offsetof(struct handle, owned)))->conn);
+}
+
+/* own(handle): the innermost scope around the running task closes it when it ends */
+static int op_own(lua_State *L)
+{
+    handle_check(L, 1);
+    struct handle *h = lua_touserdata(L, 1);
+    tusk_checkpoint(L);
+    tusk_disown(&h->owned);
+    h->owned.end = scope_ended;
+    tusk_own(L, &h->owned);
     return 0;
 }
 
@@ -252,8 +271,8 @@ static int op_open(lua_State *L)
     struct redis *redis = redis_of(L);
     luaL_checktype(L, 1, LUA_TTABLE);
     struct handle *h = lua_newuserdata(L, sizeof *h);
+    memset(h, 0, sizeof *h);
     h->magic = HANDLE_MAGIC;
-    h->conn = NULL;
     luaL_getmetatable(L, HANDLE_META);
     lua_setmetatable(L, -2);
     struct conn *c = h->conn = redis->closing ? NULL : conn_new(redis);
@@ -325,11 +344,17 @@ static void redis_close(struct tusk_hook *k)
 static void add_functions(lua_State *L, struct redis *redis)
 {
     static const luaL_Reg functions[] = {
-        {"open", op_open},     {"close", op_close},
-        {"usable", op_usable}, {"call", op_call},
-        {"batch", op_batch},   {"add", op_add},
-        {"run", op_run},       {"say", op_say},
-        {"listen", op_listen}, {"on_failure", op_on_failure},
+        {"open", op_open},
+        {"close", op_close},
+        {"usable", op_usable},
+        {"own", op_own},
+        {"call", op_call},
+        {"batch", op_batch},
+        {"add", op_add},
+        {"run", op_run},
+        {"say", op_say},
+        {"listen", op_listen},
+        {"on_failure", op_on_failure},
         {NULL, NULL},
     };
     for (const luaL_Reg *f = functions; f->name; f++) {

@@ -1,6 +1,7 @@
 -- servers.lua: private servers on loopback, each ended by its own id.
 local uv = require "luv"
 local core = require "tusk.core"
+local peers = require "bench.lib.peers"
 local program = require "spec.support.program"
 local raw_server = require "spec.support.raw_server"
 local temp = require "spec.support.temp"
@@ -103,6 +104,20 @@ function servers.nginx_lua(before, root, file, fn)
     locations = ("location = /run { content_by_lua_file %s; }"):format(assert(uv.fs_realpath(file))),
     env = root ~= "" and { LD_LIBRARY_PATH = root .. "/usr/lib/x86_64-linux-gnu" } or nil,
   }, fn)
+end
+
+--- Calls fn(url) beside a redis-server that keeps nothing.
+function servers.redis(before, fn)
+  local path, port = peers.find("redis-server", "/usr/bin"), raw_server.free_port()
+  temp.dir(function(dir)
+    local args = { assert(path, "no `redis-server` on PATH"), "--port", port, "--bind", "127.0.0.1", "--dir", dir,
+      "--save", "", "--appendonly", "no" }
+    for i, arg in ipairs(args) do args[i] = tostring(arg) end
+    start(before, args, function(p)
+      p:read_until("eady to accept connections")
+      fn("redis://127.0.0.1:" .. port)
+    end)
+  end)
 end
 
 --- Calls fn(url) beside a server that takes 50 ms for each answer.

@@ -402,7 +402,7 @@ describe("@redis.subscribe", function()
     messages:close()
   end)
 
-  it("is unsubscribed when the stream is closed, and when its scope ends", function()
+  it("is unsubscribed when the stream is closed, left, or when its scope ends", function()
     local function subscribers() return db.pubsub("NUMSUB", "c")[2] end
     local function none()
       for _ = 1, 200 do
@@ -414,6 +414,10 @@ describe("@redis.subscribe", function()
     assert.equal(1, subscribers())
     messages:close()
     assert.is_true(none())
+    local left
+    @scope(function() left = db.subscribe("c") end)
+    assert.is_true(none())
+    assert.equal("closed", failure(left).kind)
     @scope(function(s)
       s:spawn(function()
         for _ in db.subscribe("c") do end

@@ -51,7 +51,7 @@ local function reader(handle, early)
   end
 end
 
---- A stream of messages, subscribed when this returns; its end, and collection, unsubscribe.
+--- A stream of messages, subscribed when this returns; its end, and that of the scope around, unsubscribe.
 ---@param open fun(): userdata a subscriber's connection
 ---@param command string "SUBSCRIBE", "PSUBSCRIBE" or "SSUBSCRIBE"
 ---@return tusk.Stream
@@ -59,14 +59,15 @@ function messages.subscribe(open, command, ...)
   local list = names_of(command == "PSUBSCRIBE" and "pattern" or "channel", ...)
   core.checkpoint()
   local handle = open()
+  raw.own(handle)
   local ok, early = xpcall(confirm, errors.note, handle, command, list)
   if not ok then
     raw.close(handle)
     errors.rethrow(early)
   end
   local next = reader(handle, early)
-  local source = setmetatable({ close = function() raw.close(handle) end }, { __call = function() return next() end })
-  return operators.get("stream")(source)
+  local source = { close = function() raw.close(handle) end }
+  return operators.get("stream")(setmetatable(source, { __call = function() return next() end, __collects = true }))
 end
 
 return messages
