@@ -144,11 +144,23 @@ static void add_modes(lua_State *L)
 TUSK_LUA_EXPORT int luaopen_tusk_binding_sqlite(lua_State *L)
 {
     static const luaL_Reg plain[] = {
-        {"outside", op_outside},   {"begin", op_begin},      {"commit", op_commit},
-        {"rollback", op_rollback}, {"control", op_control},  {"many", op_many},
-        {"more", op_more},         {"blob", value_new_blob}, {"take", op_take},
-        {"finish", op_finish},     {"each", op_each},        {"ping", op_ping},
-        {"counts", op_counts},     {"close", op_close},      {NULL, NULL},
+        {"outside", op_outside},
+        {"begin", op_begin},
+        {"commit", op_commit},
+        {"rollback", op_rollback},
+        {"control", op_control},
+        {"many", op_many},
+        {"more", op_more},
+        {"blob", value_new_blob},
+        {"take", op_take},
+        {"finish", op_finish},
+        {"each", op_each},
+        {"columns", op_columns},
+        {"complete", op_complete},
+        {"ping", op_ping},
+        {"counts", op_counts},
+        {"close", op_close},
+        {NULL, NULL},
     };
     static const luaL_Reg stateful[] = {
         {"open", op_open}, {"on_failure", op_on_failure}, {"null", op_null}, {NULL, NULL}};

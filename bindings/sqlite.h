@@ -39,6 +39,7 @@ struct buffer { /* malloc'ed bytes that grow */
 
 struct failure { /* code 0: none. names: the schema's, for a suggestion; malloc'ed or NULL */
     int code;
+    int line; /* of the text, where it is wrong or the statement begins; 0: not known */
     char message[512];
     char *names;
 };
@@ -87,6 +88,7 @@ struct conn {
     uint8_t ddl;      /* the authorizer saw the schema change */
     uint8_t on_loop;  /* the loop thread uses it: never sleep */
     uint8_t deaf;     /* what runs begins or ends a transaction: it is too late to stop it */
+    uint8_t loose;    /* foreign keys are not enforced just now */
     struct conn *next_spare;
     int log_frames; /* pages in the write-ahead log after its last commit; 0: not known */
     int log_kept;   /* of them those that the last checkpoint could not move */
@@ -129,6 +131,7 @@ struct job { /* one piece of work for a thread; malloc'ed, never Lua's */
     uint8_t named;   /* the values have names */
     uint8_t tracked; /* in that list */
     uint8_t ended;   /* the lease ends with it */
+    uint8_t loose;   /* JOB_BEGIN: foreign keys are not enforced in the transaction */
     char *sql;
     size_t length;
     struct value *values;
@@ -249,6 +252,10 @@ void failure_move(struct failure *to, struct failure *from);
 
 /* The prepared statement; NULL with c->failure set. The text need not outlive the call. */
 struct stmt *stmt_get(struct conn *c, const char *sql, size_t length);
+/* Past blanks, comments and semicolons. */
+const char *stmt_skip_blank(const char *p, const char *end);
+/* conn_failed for a statement within a text, with the line it is in; -1. */
+int stmt_failed_at(struct conn *c, int code, const char *text, const char *statement);
 /* Binds copied values; 0 or -1 with c->failure set. The bytes must live until the reset. */
 int stmt_bind(struct conn *c, struct stmt *s, const struct value *values, int count, int named);
 int stmt_bind_one(struct stmt *s, int index, const struct value *v);

@@ -13,9 +13,10 @@ int call_raise(lua_State *L, struct state *st, struct failure *f, const char *sq
     lua_pushstring(L, f->message);
     lua_pushlstring(L, sql, length);
     lua_pushstring(L, f->names); // nil when there are none
+    lua_pushinteger(L, f->line);
     struct failure none = {0};
     failure_move(f, &none);
-    lua_call(L, 4, 0);
+    lua_call(L, 5, 0);
     return luaL_error(L, "a failure was not raised");
 }
 

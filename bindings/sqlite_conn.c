@@ -22,6 +22,7 @@ int failure_set(struct failure *f, int code, const char *fmt, ...)
     vsnprintf(f->message, sizeof f->message, fmt, args);
     va_end(args);
     f->code = code;
+    f->line = 0;
     free(f->names);
     f->names = NULL;
     return -1;

@@ -141,11 +141,11 @@ static int step(struct conn *c, struct cursor *q)
     if (!job->rows.data && begin_block(q))
         return SQLITE_NOMEM;
     int code = sqlite3_step(q->stmt->handle);
-    if (code != SQLITE_ROW)
-        return code;
-    if (!job->columns && // of the first
+    if ((code == SQLITE_ROW || code == SQLITE_DONE) && !job->columns && // the first
         row_keep_names(job, q->stmt->handle, sqlite3_column_count(q->stmt->handle)))
         return SQLITE_NOMEM;
+    if (code != SQLITE_ROW)
+        return code;
     (void)c;
     return row_keep(job, q->stmt->handle, job->columns) ? SQLITE_NOMEM : SQLITE_ROW;
 }

@@ -75,5 +75,7 @@ void cursors_close(struct database *db, int all);
 int op_each(lua_State *L);
 int op_take(lua_State *L);
 int op_finish(lua_State *L);
+int op_columns(lua_State *L);
+int op_complete(lua_State *L);
 
 #endif

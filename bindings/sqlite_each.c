@@ -303,6 +303,29 @@ int op_take(lua_State *L)
     return over ? at_end(L, q) : park(L, q);
 }
 
+/* columns(cursor) -> list of their names, once a row or the end was taken; {} before */
+int op_columns(lua_State *L)
+{
+    struct hold *h = lua_touserdata(L, 1);
+    lua_newtable(L);
+    if (!h->cursor)
+        return 1;
+    struct job *job = h->cursor->job;
+    const char *name = job->names.data;
+    for (int i = 1; i <= job->columns; i++, name += strlen(name) + 1) {
+        lua_pushstring(L, name);
+        lua_rawseti(L, -2, i);
+    }
+    return 1;
+}
+
+/* complete(sql) -> whether it ends with a whole statement */
+int op_complete(lua_State *L)
+{
+    lua_pushboolean(L, sqlite3_complete(luaL_checkstring(L, 1)));
+    return 1;
+}
+
 /* finish(cursor): closes it; again: no effect */
 int op_finish(lua_State *L)
 {

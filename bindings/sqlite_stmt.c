@@ -94,8 +94,7 @@ void cache_clear(struct cache *k)
 
 /* ---- preparing ---- */
 
-/* Past blanks, comments and semicolons. */
-static const char *skip_blank(const char *p, const char *end)
+const char *stmt_skip_blank(const char *p, const char *end)
 {
     while (p < end) {
         if (isspace((unsigned char)*p) || *p == ';') {
@@ -143,7 +142,7 @@ static void describe(struct conn *c, struct stmt *s)
     s->params = sqlite3_bind_parameter_count(s->handle);
     s->readonly = (uint8_t)sqlite3_stmt_readonly(s->handle);
     s->ddl = c->ddl;
-    const char *text = skip_blank(s->sql, s->sql + s->length);
+    const char *text = stmt_skip_blank(s->sql, s->sql + s->length);
     int pragma = sqlite3_strnicmp(text, "pragma", 6) == 0;
     s->vacuum = sqlite3_strnicmp(text, "vacuum", 6) == 0;
     s->shares = !s->readonly && !s->ddl && !s->vacuum && !pragma;
@@ -170,6 +169,17 @@ static struct stmt *stmt_alloc(const char *sql, size_t length, uint32_t hash)
     return s;
 }
 
+int stmt_failed_at(struct conn *c, int code, const char *text, const char *statement)
+{
+    int line = 1, offset = sqlite3_error_offset(c->db);
+    const char *at = offset < 0 ? statement : statement + offset;
+    conn_failed(c, code);
+    for (const char *p = text; p < at; p++)
+        line += *p == '\n';
+    c->failure.line = line;
+    return -1;
+}
+
 static int prepare(struct conn *c, struct stmt *s)
 {
     const char *tail = NULL, *end = s->sql + s->length;
@@ -180,8 +190,8 @@ static int prepare(struct conn *c, struct stmt *s)
     int code = sqlite3_prepare_v3(c->db, s->sql, (int)s->length + 1, SQLITE_PREPARE_PERSISTENT,
                                   &s->handle, &tail);
     if (code)
-        return conn_failed(c, code);
-    s->more = skip_blank(tail, end) < end;
+        return stmt_failed_at(c, code, s->sql, s->sql);
+    s->more = stmt_skip_blank(tail, end) < end;
     if (s->handle)
         describe(c, s);
     return 0;

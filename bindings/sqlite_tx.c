@@ -61,7 +61,7 @@ static int begin_finish(lua_State *L, struct tusk_wait *w)
 
 static const struct tusk_wait_ops begin_ops = {begin_finish, call_cancel};
 
-/* begin(database, "BEGIN IMMEDIATE") -> handle of the transaction */
+/* begin(database, "BEGIN IMMEDIATE", without foreign keys?) -> handle of the transaction */
 int op_begin(lua_State *L)
 {
     struct handle *h = handle_check(L, 1);
@@ -73,6 +73,7 @@ int op_begin(lua_State *L)
     struct job *job = job_new(db, JOB_BEGIN, ++db->leases, sql, n);
     if (!job)
         return call_no_memory(L);
+    job->loose = (uint8_t)lua_toboolean(L, 3);
     return call_park(L, &db->writer, job, w);
 }
 

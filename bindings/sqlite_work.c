@@ -93,27 +93,42 @@ static int end_all(struct conn *c, const struct job *job, int failed)
     return -1;
 }
 
+static int run_prepared(struct conn *c, struct job *job, sqlite3_stmt *handle)
+{
+    struct stmt s = {.handle = handle, .ddl = c->ddl};
+    if (sqlite3_bind_parameter_count(handle))
+        return failure_set(&c->failure, FAIL_ARGUMENT, "several statements cannot have parameters");
+    return run_statement(c, job, &s);
+}
+
+static int line_of(const struct job *job, const char *at)
+{
+    int line = 1;
+    for (const char *p = job->sql; p < at; p++)
+        line += *p == '\n';
+    return line;
+}
+
 /* Runs the statements of a script one after the other, each prepared when its turn has come. */
 static int run_each(struct conn *c, struct job *job)
 {
     const char *p = job->sql, *end = job->sql + job->length;
     while (p < end) {
         sqlite3_stmt *handle = NULL;
+        const char *start = p = stmt_skip_blank(p, end);
         c->ddl = 0;
         c->refusal = NULL;
         int code = sqlite3_prepare_v2(c->db, p, (int)(end - p) + 1, &handle, &p);
         if (code)
-            return conn_failed(c, code);
+            return stmt_failed_at(c, code, job->sql, start);
         if (!handle)
             continue;
-        struct stmt s = {.handle = handle, .ddl = c->ddl};
-        int failed = sqlite3_bind_parameter_count(handle)
-                         ? failure_set(&c->failure, FAIL_ARGUMENT,
-                                       "several statements cannot have parameters")
-                         : run_statement(c, job, &s);
+        int failed = run_prepared(c, job, handle);
         sqlite3_finalize(handle);
-        if (failed)
+        if (failed) {
+            c->failure.line = line_of(job, start);
             return -1;
+        }
     }
     return 0;
 }
@@ -172,8 +187,17 @@ static int run_end(struct conn *c, struct job *job)
     return 0;
 }
 
+/* Between transactions only: within one a PRAGMA for it has no effect. */
+static void set_foreign_keys(struct conn *c, int on)
+{
+    sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_FKEY, on, NULL);
+    c->loose = !on;
+}
+
 static int run_begin(struct conn *c, struct job *job)
 {
+    if (job->loose)
+        set_foreign_keys(c, 0);
     if (conn_control(c, job->sql)) {
         job->ended = 1;
         return -1;
@@ -298,5 +322,7 @@ void work_run(struct worker *k, struct job *job)
         job->ended = 1;
     if (k->role == CONN_WRITER && (!job->lease || job->ended))
         atomic_fetch_add_explicit(&k->db->epoch, 1, memory_order_release);
+    if (job->ended && c->loose && c->db)
+        set_foreign_keys(c, 1);
     c->job = NULL;
 }

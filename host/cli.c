@@ -22,6 +22,11 @@ static const struct cli_flag check_flags[] = {
     {"show-config", NULL, "prints every value and where it came from"},
     {NULL, NULL, NULL},
 };
+static const struct cli_flag db_flags[] = {
+    CONFIG_FLAGS,
+    {"readonly", NULL, "console: nothing can be changed"},
+    {NULL, NULL, NULL},
+};
 static const struct cli_flag no_flags[] = {{NULL, NULL, NULL}};
 
 const struct cli_command cli_commands[] = {
@@ -30,8 +35,12 @@ const struct cli_command cli_commands[] = {
     {"-e", "CODE [ARGS]", "runs a piece of code", no_flags, 1},
     {"test", "[PATHS] [busted flags]",
      "runs specs with busted: they may wait and use @; each has --test-timeout=60s", no_flags, 1},
-    {"check", "[PATHS]", "syntax, unknown operators, plugins, configuration", check_flags, 0},
+    {"check", "[PATHS]", "syntax, unknown operators, plugins, configuration, migrations",
+     check_flags, 0},
     {"expand", "FILE", "prints the plain Lua that a file stands for, line for line", no_flags, 0},
+    {"db", "COMMAND [DIR|FILE]",
+     "status, migrate: the migrations of a directory; console: SQL, typed or from stdin", db_flags,
+     0},
     {"ps", "PID", "the tree of tasks of a `tusk run`: who waits, where, since when", no_flags, 0},
     {"help", "[COMMAND]", "this list, or one command", no_flags, 0},
     {"version", "", "versions of tusk and of what it is built on", no_flags, 0},

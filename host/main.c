@@ -188,6 +188,8 @@ static int give_program(lua_State *L)
     lua_setfield(L, -2, "patience");
     lua_pushboolean(L, !plain());
     lua_setfield(L, -2, "terminal");
+    lua_pushboolean(L, isatty(STDIN_FILENO));
+    lua_setfield(L, -2, "input_terminal");
     lua_setfield(L, -2, "tusk.program");
     return 0;
 }

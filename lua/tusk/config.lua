@@ -13,7 +13,8 @@ local ENOENT = 2
 config.CORE = {
   db = { url = { type = "string", secret = false, doc = "the default database: a path, or :memory:" },
     readonly = { type = "boolean" }, synchronous = { type = "string", choices = { "off", "normal", "full", "extra" } },
-    readers = { type = "integer" }, cache_size = { type = "size" }, busy_timeout = { type = "duration" } },
+    readers = { type = "integer" }, cache_size = { type = "size" }, busy_timeout = { type = "duration" },
+    migrate = { type = "boolean", doc = "whether DIR/migrations is applied when the program starts" } },
   cache = { url = { type = "string", default = "memory:", doc = "where values are kept: memory:" },
     size = { type = "size", default = "64MiB", doc = "the most that the memory cache holds" } },
   redis = { url = { type = "string", doc = "the default server: redis://[user:password@]host:port/db or redis+unix:///path?db=" },

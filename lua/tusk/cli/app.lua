@@ -94,26 +94,32 @@ local function set_paths(dir)
   package.cpath = dir .. "/lua_modules/lib/lua/5.1/?.so;" .. package.cpath
 end
 
---- Everything about a directory but its life: paths, .env, plugins in order, configuration.
+--- A directory's configuration: paths, .env, plugins in order, values; all of it applied.
 ---@param dir string
 ---@param flags table { env =, set =, testing = the default database is one in memory }
----@return table { dir, environment, env_keys, plugins, values, sources, main }
-function app.load(dir, flags)
+---@return table { dir, environment, env_keys, plugins, values, sources, fields }
+function app.configuration(dir, flags)
   dir = #dir > 1 and dir:gsub("/+$", "") or dir
   flags.env = flags.env or core.env.TUSK_ENV or "development"
   set_paths(dir)
   local env_keys = env.load(dir, flags.env)
   local plugins = app.plugins(dir)
   local values, sources, fields = app.configure(dir, plugins, flags)
-  local main = dir .. "/main.lua"
-  if not file.exists(main) then
-    main = nil
-    if not plugins[1] then
-      errors.raise("usage", ("%s has neither a main.lua nor plugins"):format(dir))
-    end
-  end
   return { dir = dir, environment = flags.env, env_keys = env_keys, plugins = plugins, values = values,
-    sources = sources, fields = fields, main = main }
+    sources = sources, fields = fields }
+end
+
+--- The same of one that can be run: with its main.lua, if it has plugins perhaps without.
+---@return table as of app.configuration, and main
+function app.load(dir, flags)
+  local found = app.configuration(dir, flags)
+  local main = found.dir .. "/main.lua"
+  if file.exists(main) then
+    found.main = main
+  elseif not found.plugins[1] then
+    errors.raise("usage", ("%s has neither a main.lua nor plugins"):format(found.dir))
+  end
+  return found
 end
 
 --- The same for commands that end when it fails: says why.

@@ -1,4 +1,4 @@
--- cli/check: `tusk check`: syntax, unknown operators, plugins, configuration; nothing is set up or run.
+-- cli/check: `tusk check`: syntax, unknown operators, plugins, configuration, migrations; nothing is set up or run.
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
 local loader = require "tusk.loader"
@@ -116,8 +116,16 @@ local function check_alone(path, flags, found)
   else found[#found + 1] = app end
 end
 
+local function check_migrations(path, found)
+  local folder = path .. "/migrations"
+  if not loader.is_directory(folder) then return end
+  local _, problems = require("tusk.migrations").list(folder)
+  for _, message in ipairs(problems) do found[#found + 1] = { kind = "db.migration", message = folder .. ": " .. message } end
+end
+
 local function check_directory(path, flags, found)
   local files = listing(path)
+  check_migrations(path, found)
   for _, file in ipairs(files) do
     local text = loader.read_all(file)
     local wrong = text and syntax(file, text)

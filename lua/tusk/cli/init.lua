@@ -6,7 +6,7 @@ local kernel = require "tusk.kernel"
 
 local cli = {}
 
-local COMMANDS = { run = "run", ["-e"] = "run", test = "test", check = "check", expand = "expand" }
+local COMMANDS = { run = "run", ["-e"] = "run", test = "test", check = "check", expand = "expand", db = "db" }
 
 --- Prints an error on stderr.
 function cli.complain(err)

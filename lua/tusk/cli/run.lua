@@ -136,10 +136,18 @@ local function start_and_run(program, flags, app, args)
   return 3
 end
 
+-- The database is as the plugins expect it before the first of them is set up.
+local function migrate(app)
+  local ok, e = xpcall(require("tusk.cli.db").at_start, errors.at_base, app)
+  if not ok then require("tusk.cli").complain(e) end
+  return ok
+end
+
 local function run_directory(program, flags, dir, args)
   local app, wrong = require("tusk.cli.app").open(dir, flags)
   if not app then return wrong end
   banner(program, app)
+  if not migrate(app) then return 3 end
   _G.arg = { [0] = app.main or dir, unpack(args) }
   local status = start_and_run(program, flags, app, args)
   local dismiss = lifecycle.watch(flags.patience, function(least) program.abandon(math.max(status, least)) end)

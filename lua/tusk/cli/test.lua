@@ -98,6 +98,7 @@ end
 local function with_plugins(dir, body)
   local app, wrong = require("tusk.cli.app").open(dir, { env = "test", set = {}, testing = true })
   if not app then return wrong end
+  require("tusk.cli.db").at_start(app, true)
   lifecycle.launch(app.plugins, app.values)
   local failed = lifecycle.await_ready(app.plugins, function() end)
   local ok, result = true, 3

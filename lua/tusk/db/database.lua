@@ -6,6 +6,7 @@ local raw = require "tusk.binding.sqlite"
 local builder = require "tusk.db.builder"
 local failure = require "tusk.db.failure"
 local rows_of = require "tusk.db.rows"
+local migrate = require "tusk.db.migrate"
 local raw_sql = require "tusk.db.raw"
 local stream = require "tusk.db.stream"
 local transaction = require "tusk.db.transaction"
@@ -123,6 +124,12 @@ function makers.after_commit(via)
   end
 end
 
+function makers.migrate(via)
+  return function(dir, opts)
+    return migrate.run(via, dir, opts)
+  end
+end
+
 function makers.blob()
   return raw.blob
 end
@@ -146,9 +153,19 @@ end
 for name in pairs(makers) do table.insert(verbs.others, name) end
 table.sort(verbs.others)
 
-local RESERVED = { migrate = true, jobs = true }
+local RESERVED = { jobs = true }
 
 local meta = { __namespace = true, __name = "tusk.db" }
+
+--- What the program `tusk` asks of a database beside its functions: the file of a url, nil for one in memory; a console.
+function meta.__file(url)
+  local path = path_of(url)
+  return path ~= ":memory:" and path or nil
+end
+
+function meta.__console(url, readonly)
+  return require("tusk.db.console").run(url, readonly)
+end
 
 local VIA = {} -- key of the database or transaction that a namespace stands for
 

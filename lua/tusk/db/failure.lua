@@ -122,8 +122,9 @@ local OURS = { -- the binding's own codes
 ---@param code integer SQLite's extended result code, or a negative one of the binding's
 ---@param sql string the statement
 ---@param names string|nil the schema's names, when the message is about one
-function failure.raise(code, message, sql, names)
-  local fields = { code = code, sql = sql ~= "" and sql or nil }
+---@param line integer of the text, where it is wrong or the statement begins; 0: not known
+function failure.raise(code, message, sql, names, line)
+  local fields = { code = code, sql = sql ~= "" and sql or nil, line = line > 0 and line or nil }
   if code < 0 then
     if code == -5 then fields.help = { "use the tx it was given, or write after it has ended" } end
     if code == -6 then fields.help = { "close them (:close()), or read fewer at a time" } end

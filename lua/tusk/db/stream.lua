@@ -38,6 +38,7 @@ local function refill(self)
     return self.batch[1]
   end
   if ok then self.over = true else self.err = n end
+  if ok then self.names = raw.columns(self.cursor) end
   raw.finish(self.cursor)
   if not ok then errors.rethrow(n) end
 end
@@ -49,8 +50,15 @@ function Rows:__call()
   return self.batch[at]
 end
 
+--- The names of the columns, in their order.
+---@return string[]
+function Rows:columns()
+  return self.names or raw.columns(self.cursor)
+end
+
 --- Ends the reading and the statement. Again: no effect.
 function Rows:close()
+  self.names = self:columns()
   self.over, self.at, self.n, self.batch = true, 0, 0, {}
   raw.finish(self.cursor)
 end
@@ -71,7 +79,7 @@ function stream.new(via, sql, ...)
   local cursor = raw.each(handle, sql, ...)
   open_first(via)
   local self = setmetatable({
-    cursor = cursor, handle = handle, batch = {}, at = 0, n = 0, over = false, err = false, busy = false,
+    cursor = cursor, handle = handle, batch = {}, at = 0, n = 0, over = false, err = false, busy = false, names = false,
   }, Rows)
   if refill(self) then self.at = 0 end
   return self

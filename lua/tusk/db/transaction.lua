@@ -112,8 +112,8 @@ local function finish(tx, out)
   return unpack(out, 2, out.n)
 end
 
-local function outermost(database, begin, fn)
-  local tx = new(database, settle(raw.begin(database:handle(), begin)))
+local function outermost(database, begin, fn, loose)
+  local tx = new(database, settle(raw.begin(database:handle(), begin, loose)))
   tx.namespace = database.namespace_of(tx)
   count(database, tx, 1)
   return finish(tx, run_body(tx, fn))
@@ -185,6 +185,12 @@ function transaction.run(via, opts, fn)
   local open = getmetatable(via) == Tx and via or core.local_get(via)
   if open then return inner(open, fn) end
   return retry(via, begin, retries, fn)
+end
+
+--- Runs fn(tx) in a transaction in which foreign keys are not enforced: whoever calls this checks them.
+---@param database table
+function transaction.loosely(database, fn)
+  return outermost(database, BEGIN.immediate, fn, true)
 end
 
 --- fn runs once the outermost transaction is committed, never if it, or the savepoint it was said in, is undone.

@@ -4,7 +4,8 @@ local database = require "tusk.db.database"
 
 local options, url = {}, nil
 for key, value in pairs(core.config("db")) do
-  if key == "url" then url = value else options[key] = value end
+  if key == "url" then url = value
+  elseif key ~= "migrate" then options[key] = value end -- which is for who starts the program
 end
 
 return (database.new(url or ":memory:", options))
