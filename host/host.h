@@ -138,6 +138,8 @@ enum callback {
     CALL_COUNT
 };
 
+enum { HOLD_BUCKETS = 22 }; /* up to about a second */
+
 struct tusk {
     lua_State *L;
     uv_loop_t loop;
@@ -178,6 +180,12 @@ struct tusk {
         uint8_t parked, due; /* cancelled when the task next waits; that is now */
     } probe;                 /* what tests ask for */
 
+    struct {
+        uint64_t began; /* this turn, on the real clock */
+        uint64_t turns, ns;
+        uint64_t counts[HOLD_BUCKETS]; /* how many took up to 1, 2, 4, ... microseconds; the last:
+                                          more */
+    } hold;                            /* between two polls */
     struct tusk_hook *before_poll, **before_poll_tail, *at_close;
     uv_mutex_t post_mutex;
     struct tusk_wait *posted, **posted_tail;

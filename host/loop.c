@@ -81,6 +81,16 @@ static void collect_if_stressed(struct tusk *h)
         lua_gc(h->L, LUA_GCCOLLECT, 0);
 }
 
+/* A turn's code has run: how long did it keep others from being looked at? */
+static void hold_ended(struct tusk *h)
+{
+    uint64_t ns = uv_hrtime() - h->hold.began, us = (ns + 999) / 1000;
+    int bucket = us < 2 ? 0 : 64 - __builtin_clzll(us - 1); // 2^bucket is the first not below us
+    h->hold.turns++;
+    h->hold.ns += ns;
+    h->hold.counts[bucket < HOLD_BUCKETS ? bucket : HOLD_BUCKETS - 1]++;
+}
+
 int loop_is_idle(struct tusk *h)
 {
     return !h->ready_head && timer_is_idle(h) && !h->before_poll;
@@ -103,7 +113,9 @@ int loop_turn(struct tusk *h, int wait)
     h->now = host_now(h);
     int jumps = clock_may_jump(h);
     timer_arm(h);
+    hold_ended(h);
     int more = uv_run(&h->loop, wait && !h->ready_head && !jumps ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    h->hold.began = uv_hrtime();
     if (jumps)
         clock_jump(h);
     h->now = host_now(h);
@@ -159,6 +171,7 @@ tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
     int jumps = clock_may_jump(h);
     uv_timer_stop(&h->alarm); // it is for a poll that blocks
     uv_run(&h->loop, UV_RUN_NOWAIT);
+    h->hold.began = uv_hrtime();
     if (jumps)
         clock_jump(h);
     h->now = host_now(h);
@@ -169,6 +182,7 @@ tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
         task_drain(h, budget_us < BUDGET_MAX ? uv_hrtime() + budget_us * 1000 : UINT64_MAX, 1);
     collect_if_stressed(h);
     loop_before_poll(h);
+    hold_ended(h);
     uv_run(&h->loop, UV_RUN_NOWAIT);
     unblock_sigpipe(&mask, pending);
     return h->ready_head ? TUSK_STEP_MORE : h->live ? TUSK_STEP_WAITING : TUSK_STEP_IDLE;
@@ -214,6 +228,7 @@ int loop_open(struct tusk *h)
         return -1;
     }
     h->async.data = h;
+    h->hold.began = uv_hrtime();
     uv_unref((uv_handle_t *)&h->async);
     uv_timer_init(&h->loop, &h->alarm);
     return 0;

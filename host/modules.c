@@ -165,6 +165,22 @@ static int op_stats(lua_State *L)
     lua_pushboolean(L, h->stopping || h->closing);
     lua_pushinteger(L, (lua_Integer)h->live);
     lua_pushnumber(L, (double)h->bytes);
+    lua_pushnumber(L, (double)h->last_id);
+    return 4;
+}
+
+/* holds() -> turns of the loop so far, seconds that code ran in them, the list of how many took up
+ * to 1, 2, 4, ... microseconds, and longer */
+static int op_holds(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    lua_pushnumber(L, (double)h->hold.turns);
+    lua_pushnumber(L, (double)h->hold.ns / 1e9);
+    lua_createtable(L, HOLD_BUCKETS, 0);
+    for (int i = 0; i < HOLD_BUCKETS; i++) {
+        lua_pushnumber(L, (double)h->hold.counts[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
     return 3;
 }
 
@@ -184,8 +200,9 @@ static void add_searcher(lua_State *L)
 void modules_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"modules", op_modules}, {"use", op_use}, {"now", op_now},     {"clock", op_clock},
-        {"wall", op_wall},       {"log", op_log}, {"stats", op_stats}, {NULL, NULL}};
+        {"modules", op_modules}, {"use", op_use},     {"now", op_now},
+        {"clock", op_clock},     {"wall", op_wall},   {"log", op_log},
+        {"stats", op_stats},     {"holds", op_holds}, {NULL, NULL}};
     luaL_register(L, NULL, functions);
     lua_pushlightuserdata(L, PARK(HOST(L)));
     lua_setfield(L, -2, "PARK");

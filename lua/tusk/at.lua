@@ -30,13 +30,26 @@ local function cell_of(value, name, path)
   return cell
 end
 
+local observer
+
+-- What stands for a call at a place, perhaps with somebody looking on.
+local function placed(site, call)
+  sites.add(call, site)
+  return observer and observer(site.op, call) or call
+end
+
+--- From now on fn(op, call), of the operator's name and what calls it at one place, gives what is called there.
+---@param fn nil|fun(op: string, call: function): function
+function at.observe(fn)
+  observer = fn
+end
+
 -- The function is looked up in its namespace at every call: a plugin may replace it.
 local function closure(site, cell, key)
   local function call(...)
     return keep(cell[1][key](...))
   end
-  sites.add(call, site)
-  return call
+  return placed(site, call)
 end
 
 local function is_namespace(v)
@@ -98,8 +111,7 @@ local function handle(site)
       return keep(cell[1](...))
     end
   end
-  sites.add(call, site)
-  return call
+  return placed(site, call)
 end
 
 -- What the cell stands for now; where that no longer is, asking or calling raises what looking for it does.

@@ -19,6 +19,7 @@ config.CORE = {
     size = { type = "size", default = "64MiB", doc = "the most that the memory cache holds" } },
   redis = { url = { type = "string", doc = "the default server: redis://[user:password@]host:port/db or redis+unix:///path?db=" },
     timeout = { type = "duration" }, connect_timeout = { type = "duration" }, max_connections = { type = "integer" } },
+  metrics = { operators = { type = "boolean", default = false, doc = "count the calls of operators" } },
   log = { level = { type = "string", default = "info", choices = { "debug", "info", "warn", "error" } } },
 }
 

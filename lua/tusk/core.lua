@@ -54,6 +54,7 @@ end
 --- Sets what core.config gives: section → name → value.
 function core.configure(all)
   sections = all
+  if all.metrics and all.metrics.operators then require("tusk.operators").get("metrics") end
 end
 
 --- What `@env` reads: names set here go before the process's own.

@@ -1,6 +1,7 @@
 -- @pool{ open =, … }: things that are dear to open, used by one task at a time, and used again.
 local kernel = require "tusk.kernel"
 local check = require "tusk.check"
+local collect = require "tusk.collect"
 local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local scope = require "tusk.scope"
@@ -131,9 +132,16 @@ function Pool:stats()
   return { in_use = self.in_use, idle = #self.entries, max = self.gate.size }
 end
 
-local OPTIONS = { "open", "close", "check", "max", "idle", "max_age" }
+-- Figures of those that have a name, for @metrics.
+local function figures(self, emit)
+  emit("gauge", "tusk_pool_in_use", "things of a pool that somebody holds", { pool = self.name }, self.in_use)
+  emit("gauge", "tusk_pool_idle", "things that lie in a pool", { pool = self.name }, #self.entries)
+  emit("gauge", "tusk_pool_max", "how many a pool may have open", { pool = self.name }, self.gate.size)
+end
 
----@param opts table { open = fn() → thing, close = fn(thing), check = fn(thing) → still good?, max = 10 at once, idle =
+local OPTIONS = { "name", "open", "close", "check", "max", "idle", "max_age" }
+
+---@param opts table { name = for messages and figures, open = fn() → thing, close = fn(thing), check = fn(thing) → still good?, max = 10 at once, idle =
 ---  how long one may lie unused, max_age = how long one is used at all }
 ---@return tusk.Pool
 return function(opts)
@@ -141,7 +149,8 @@ return function(opts)
   check.options(opts, OPTIONS)
   local max = check.integer("max", opts.max or MAX)
   if max < 1 then check.fail("max: at least 1 is needed, got " .. max, { argument = "max" }) end
-  return setmetatable({
+  local pool = setmetatable({
+    name = check.opt_string("name", opts.name),
     open = check.callable("open", opts.open),
     close_one = check.opt_callable("close", opts.close),
     check = check.opt_callable("check", opts.check),
@@ -149,4 +158,6 @@ return function(opts)
     max_age = check.duration("max_age", opts.max_age, math.huge),
     gate = semaphore.new(max), entries = {}, in_use = 0, closed = false,
   }, Pool)
+  if pool.name then collect.add(pool, figures) end
+  return pool
 end
