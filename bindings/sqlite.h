@@ -160,6 +160,7 @@ struct worker {
     struct job *current;
     sqlite3 *target; /* what an interrupt of it goes to; NULL while it opens one */
     uint64_t lease;
+    uint64_t lease_busy; /* the thread's: nanoseconds in statements of the lease */
     uint8_t started, stopping, finished;
     uint8_t idle; /* waits for something to do */
 };

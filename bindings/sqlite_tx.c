@@ -90,8 +90,9 @@ static int end_finish(lua_State *L, struct tusk_wait *w)
         e->handle->ended = 1;
     if (job->failure.code)
         return call_failed(L, job->db->state, w, job);
+    lua_pushnumber(L, (double)job->changes / 1e9);
     job_free(job);
-    return 0;
+    return 1;
 }
 
 static const struct tusk_wait_ops end_ops = {end_finish, call_cancel};
@@ -107,13 +108,13 @@ static int control(lua_State *L, enum job_kind kind, const char *sql, size_t n)
     return call_park(L, &h->db->writer, job, &w->c);
 }
 
-/* commit(transaction) */
+/* commit(transaction) -> seconds that a thread has spent in its statements */
 int op_commit(lua_State *L)
 {
     return control(L, JOB_COMMIT, "", 0);
 }
 
-/* rollback(transaction) */
+/* rollback(transaction) -> the same */
 int op_rollback(lua_State *L)
 {
     return control(L, JOB_ROLLBACK, "", 0);

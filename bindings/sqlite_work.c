@@ -301,6 +301,17 @@ void work_statement(struct conn *c, struct job *job)
     c->job = NULL;
 }
 
+/* How long statements of a transaction have run on the thread: told when it ends. */
+static void account(struct worker *k, struct job *job, uint64_t began)
+{
+    if (job->kind == JOB_BEGIN)
+        k->lease_busy = 0;
+    else if (job->lease)
+        k->lease_busy += uv_hrtime() - began;
+    if (job->kind == JOB_COMMIT || job->kind == JOB_ROLLBACK)
+        job->changes = (int64_t)k->lease_busy;
+}
+
 void work_run(struct worker *k, struct job *job)
 {
     struct conn *c = &k->conn;
@@ -310,6 +321,7 @@ void work_run(struct worker *k, struct job *job)
     }
     if (c->cursors)
         cursors_settle(k, job);
+    uint64_t began = job->lease ? uv_hrtime() : 0;
     c->job = job;
     work_ready(c);
     forget(job);
@@ -324,5 +336,6 @@ void work_run(struct worker *k, struct job *job)
         atomic_fetch_add_explicit(&k->db->epoch, 1, memory_order_release);
     if (job->ended && c->loose && c->db)
         set_foreign_keys(c, 1);
+    account(k, job, began);
     c->job = NULL;
 }

@@ -28,7 +28,7 @@ describe("@db", function()
   end)
 
   it("has no function of a reserved name that it lacks", function()
-    assert.equal("operator", failure(function() return @db.migrate end).kind)
+    assert.equal("operator", failure(function() return @db.jobs end).kind)
   end)
 
   it("refuses what is no regular file, without waiting for it", function()

@@ -199,10 +199,11 @@ local OPTIONS = { "url", "synchronous", "readonly", "readers", "cache_size", "bu
 function database.new(url, opts)
   check.options(opts, OPTIONS)
   local self = setmetatable({
-    url = url, options = opts, tables = {}, open = {}, transactions = 0,
+    url = url, options = opts, tables = {}, open = {}, told = {}, transactions = 0,
     namespace_of = namespace_of, transact = transaction.run,
   }, Database)
   self.database = self
+  failure.watch(self)
   return namespace_of(self), self
 end
 

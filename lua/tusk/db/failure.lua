@@ -30,6 +30,19 @@ function failure.is_column(err)
   return errors.is(err, "db.column")
 end
 
+local databases = setmetatable({}, { __mode = "k" })
+
+--- What is known of the database's tables is forgotten when SQLite does not know a name: another connection may have
+--- changed the schema.
+---@param database table with `tables`
+function failure.watch(database)
+  databases[database] = true
+end
+
+local function forget_schemas()
+  for database in pairs(databases) do database.tables = {} end
+end
+
 -- "table US column RS …" → { { table =, columns = {…} }, … } in the schema's order
 local function parse_names(text)
   local list, by_name = {}, {}
@@ -60,6 +73,7 @@ local function tables_in(sql, list)
 end
 
 local function unknown_column(message, sql, names, fields)
+  forget_schemas()
   local in_table, name = message:match("^table (.-) has no column named (.+)$")
   name = unquoted(name or message:match("no such column: (.+)$") or "")
   local tables = tables_in(sql, parse_names(names))
@@ -72,6 +86,7 @@ local function unknown_column(message, sql, names, fields)
 end
 
 local function unknown_table(message, names, fields)
+  forget_schemas()
   local tables = {}
   for i, entry in ipairs(parse_names(names)) do tables[i] = entry.table end
   failure.no_table(unquoted(message:match("no such table: (.+)$")), tables, fields)

@@ -3,6 +3,7 @@ local check = require "tusk.check"
 local core = require "tusk.core"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
+local operators = require "tusk.operators"
 local raw = require "tusk.binding.sqlite"
 
 local settle = core.settle
@@ -12,6 +13,7 @@ local transaction = {}
 ---@field database table
 ---@field raw userdata
 ---@field owner userdata the task that began it
+---@field began number
 ---@field savepoints table[] those open, outermost first; each { owner = task }
 local Tx = {}
 Tx.__index = Tx
@@ -56,6 +58,7 @@ end
 local function new(database, handle)
   return setmetatable({
     database = database, raw = handle, owner = core.current(), savepoints = {}, hooks = {}, line = core.Queue.new(),
+    began = kernel.now(),
   }, Tx)
 end
 
@@ -77,7 +80,7 @@ local function run_body(tx, fn)
 end
 
 local function command(verb, ...)
-  settle(raw[verb](...))
+  return settle(raw[verb](...))
 end
 
 -- Runs hooks in order; the first failure is raised when all have run.
@@ -92,7 +95,8 @@ end
 
 local function undo(tx)
   tx.database.tables = {}
-  pcall(core.shield, command, "rollback", tx.raw)
+  local ok, busy = pcall(core.shield, command, "rollback", tx.raw)
+  return ok and busy or 0
 end
 
 local function count(database, tx, delta)
@@ -100,13 +104,29 @@ local function count(database, tx, delta)
   database.transactions = database.transactions + delta
 end
 
+local LONG = 1 -- seconds that others may be kept waiting for nothing
+
+-- Told once for each place: a transaction that waited for something else than the database.
+local function tell_if_idle(tx, busy)
+  local held = kernel.now() - tx.began
+  if held - busy < LONG then return end
+  local site, told = errors.here(), tx.database.told
+  local place = site and ("%s:%d"):format(site.file, site.line) or "an unknown place"
+  if told[place] then return end
+  told[place] = true
+  operators.get("log").warn(("the transaction at %s was held for %.1f s, %.1f s of them in no statement: who writes "
+    .. "waits for it, so wait before it or after it"):format(place, held, held - busy), { held = held, idle = held - busy })
+end
+
 local function finish(tx, out)
+  local busy
   if out[1] then
-    local ok, err = pcall(command, "commit", tx.raw)
-    if not ok then out = { false, err } end
+    local ok, e = pcall(command, "commit", tx.raw)
+    if ok then busy = e else out = { false, e } end
   end
-  if not out[1] then undo(tx) end
+  if not out[1] then busy = undo(tx) end
   count(tx.database, tx, -1)
+  if kernel.now() - tx.began >= LONG then tell_if_idle(tx, busy) end
   if not out[1] then error(out[2], 0) end
   run_hooks(tx.hooks)
   return unpack(out, 2, out.n)
