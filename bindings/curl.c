@@ -337,9 +337,10 @@ TUSK_LUA_EXPORT int luaopen_tusk_binding_curl(lua_State *L);
 
 int luaopen_tusk_binding_curl(lua_State *L)
 {
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 11);
     url_open(L);
     spec_open(L);
+    gate_open(L);
     request_open(L);
     struct http *http = http_new(tusk_of(L), tusk_loop(L));
     if (!http)
@@ -352,6 +353,11 @@ int luaopen_tusk_binding_curl(lua_State *L)
         {"perform", op_perform},
         {"read", op_body_read},
         {"close", op_body_close},
+        {"gate", op_gate},
+        {"gate_try", op_gate_try},
+        {"gate_enter", op_gate_enter},
+        {"gate_leave", op_gate_leave},
+        {"gate_hold", op_gate_hold},
         {NULL, NULL},
     };
     for (const luaL_Reg *f = functions; f->name; f++) {

@@ -127,6 +127,7 @@ void body_ended(struct request *r)
     if (r->code && !r->detail)
         r->detail = strdup(r->handle->detail);
     reader_wake(r);
+    gate_body_ended(r);
     stall_end(r);
     if (r->given && is_drained(r))
         request_leave(r);

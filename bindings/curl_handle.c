@@ -81,8 +81,8 @@ static int set_tls(struct handle *h, const struct spec *s)
 }
 
 /*
- * libcurl 7.88 stops reading from a HTTP/2 connection while one of its streams is paused, so that
- * every other request on it would wait for the reader of this one.
+ * Over HTTP/2 libcurl tells the server that it takes up to 32 MiB of each stream, and buffers as
+ * much of one that is paused.
  */
 static void set_stream(struct handle *h, const struct spec *s)
 {

@@ -12,6 +12,7 @@
 #define REQUEST "tusk.curl.request" /* the metatable of streamed requests */
 #define SPEC    "tusk.curl.spec"    /* of what they are made from */
 
+struct gate;
 struct reader;
 struct request;
 struct stall;
@@ -91,6 +92,7 @@ struct request {
     struct tusk_owned owned;
     struct reader *reader; /* the parked call that waits for bytes of the body */
     struct stall *stall;   /* its timer, once there was one */
+    struct gate *gate;     /* in which the body takes a place, or NULL */
     char *detail;          /* libcurl's words, malloc'ed, once a streamed body has failed */
     curl_off_t received;   /* bytes of the body so far */
     curl_off_t expected;   /* Content-Length, or -1 */
@@ -184,6 +186,24 @@ void body_own(lua_State *L, struct request *r);
 int op_body_read(lua_State *L);
 /* close(body), also its __gc */
 int op_body_close(lua_State *L);
+
+/* curl_gate.c */
+
+/* gate(n) -> one that n may have entered at a time */
+int op_gate(lua_State *L);
+/* gate_try(gate) -> whether there was room: then the caller has entered. Never waits. */
+int op_gate_try(lua_State *L);
+/* gate_enter(gate): waits for room, in line. */
+int op_gate_enter(lua_State *L);
+/* gate_leave(gate): the place is the next one's. */
+int op_gate_leave(lua_State *L);
+/* gate_hold(gate, body) -> whether the body is still on its way: then it has the caller's place
+ * until it has ended. */
+int op_gate_hold(lua_State *L);
+/* Gives up the place that r's body has, if it has one. */
+void gate_body_ended(struct request *r);
+/* Registers the metatable of gates. */
+void gate_open(lua_State *L);
 
 /* curl_error.c: raises what r ended with; that is then over. */
 int request_fail(lua_State *L, struct request *r);

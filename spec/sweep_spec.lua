@@ -538,6 +538,13 @@ describe("cancelled at every point, a request leaves nothing open:", function()
     assert.equal(1, @http.get(server.url .. "/x", { stream = true }):lines():map(string.upper, { concurrency = 2 }):count())
   end)
 
+  case("http", "a client whose requests stand in line gives every place back", function(client)
+    @all(@(client.get("/a")), @(client.get("/b", { stream = true }):text()), @(client.get("/c", { stream = true })))
+  end, {
+    setup = function() return @http.client { base = server.url, max_connections = 1 } end,
+    check = function(client) assert.same({ a = 1 }, client.get("/d", { timeout = "5s" }):json()) end,
+  })
+
   case("http", "several at once, under a deadline", function()
     @timeout("10s", function()
       local a, b = @all(@(@http.get(server.url .. "/a")), @(@http.get(server.url .. "/b")))

@@ -122,6 +122,61 @@ describe("@http.client", function()
     end)
   end)
 
+  -- Answers with half a body, of which the rest comes when it is asked for "/rest".
+  local function half(connection, request)
+    if request.target == "/rest" then
+      connection.server.first:write("def")
+      return connection:write(raw_server.response(200, {}, "rest"))
+    end
+    connection.server.first = connection
+    connection:write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+  end
+
+  it("counts a streamed body until it ends, however that is", function()
+    local ends = {
+      function(r, url)
+        @http.get(url .. "/rest")
+        assert.equal("abcdef", r:text())
+      end,
+      function(r) r:close() end,
+      function(r) pcall(@timeout, "1ms", @(r:text())) end,
+      function(r, _, s)
+        r:chunks()()
+        s.first:reset()
+        assert.is_false(pcall(r.text, r))
+      end,
+    }
+    for _, finish in ipairs(ends) do
+      raw_server.with(half, function(s)
+        local client = @http.client { base = s.url, max_connections = 1 }
+        local r = client.get("/a", { stream = true })
+        local next_one = @async(@(client.get("/b", { stream = true })))
+        local _, e = @try(client.get, "/c", { timeout = "20ms" })
+        assert.equal("timeout", e.kind)
+        assert.equal(1, #s.requests)
+        finish(r, s.url, s)
+        next_one:await()
+        @scope(function() client.get("/d", { stream = true }) end)
+        @scope(function() client.get("/e", { stream = true }) end) -- whose places scopes have given back
+      end)
+    end
+  end)
+
+  it("keeps the line in order when some leave it", function()
+    raw_server.with(function() end, function(s)
+      local client = @http.client { base = s.url, max_connections = 1 }
+      local tasks = {}
+      for i = 1, 6 do tasks[i] = @async(client.get, "/" .. i) end
+      s:wait(function() return #s.requests == 1 end)
+      for _, i in ipairs { 4, 2, 6 } do tasks[i]:cancel() end
+      for _, i in ipairs { 1, 3, 5 } do
+        s:wait(function() return s.requests[#s.requests].target == "/" .. i end)
+        tasks[i]:cancel()
+      end
+      assert.equal(3, #s.requests)
+    end)
+  end)
+
   it("counts the wait for a turn against the timeout", function()
     raw_server.with(function() end, function(s)
       local client = @http.client { base = s.url, max_connections = 1 }

@@ -204,7 +204,8 @@ describe("@http over TLS", function()
     assert.equal("HTTP/2.0", r:text())
   end)
 
-  it("a body that is streamed does not hold up others of the same server", function()
+  -- Over HTTP/2 libcurl receives 32 MiB of a body that is paused.
+  it("a body that is streamed comes over HTTP/1.1, and does not hold up others", function()
     local opts = { tls = { ca = file "server.pem" } }
     assert.equal("2", @http.get(url .. "/protocol", opts).http_version) -- leaves an idle connection
     local r = @http.get(url .. "/big.txt", { tls = opts.tls, stream = true })

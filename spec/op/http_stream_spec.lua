@@ -1,6 +1,7 @@
 -- Bodies that are read while they arrive.
 local uv = require "luv"
 local core = require "tusk.core"
+local program = require "spec.support.program"
 local raw_server = require "spec.support.raw_server"
 local temp = require "spec.support.temp"
 local test = require "tusk.test"
@@ -505,6 +506,26 @@ describe("A streamed body is given up, and its connection closed,", function()
         end
         all_gone(server)
       end)
+    end)
+  end)
+
+  it("when the program ends, by an error or with nobody left to read", function()
+    stalled(function(server)
+      local r = program.run({ "-" }, { stdin = ([[
+        local url = "%s"
+        local kept = {}
+        for i = 1, 3 do kept[i] = @http.get(url, { stream = true }) end
+        @spawn(function() for _ in kept[1]:chunks() do end end)
+        @spawn(function() @http.get(url, { stream = true }):text() end)
+        kept[2]:chunks()()
+        @sleep("10ms")
+        error("enough")
+      ]]):format(server.url) })
+      assert.equal(1, r.status)
+      assert.truthy(r.stderr:find("enough", 1, true))
+      r = program.run({ "-" }, { stdin = ('kept = @http.get("%s", { stream = true })'):format(server.url) })
+      assert.equal(0, r.status, r.stderr)
+      all_gone(server)
     end)
   end)
 

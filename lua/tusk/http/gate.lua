@@ -1,4 +1,5 @@
 -- gate.lua: at most n requests of a client at a time, the others in line.
+local raw = require "tusk.binding.curl"
 local core = require "tusk.core"
 
 local Gate = { __name = "tusk.http.Gate" }
@@ -6,32 +7,26 @@ Gate.__index = Gate
 
 ---@param n integer
 function Gate.new(n)
-  return setmetatable({ free = n, line = core.Queue.new() }, Gate)
+  return setmetatable({ gate = raw.gate(n) }, Gate)
 end
 
-local function take(self)
-  while self.free == 0 do
-    local ok, err = pcall(self.line.park, self.line)
-    if not ok then
-      if self.free > 0 then self.line:wake() end -- the turn it may have been given is another's now
-      error(err, 0)
-    end
-  end
-  self.free = self.free - 1
+local function enter(gate)
+  return core.settle(raw.gate_enter(gate))
 end
 
-local function give_back(self, ok, ...)
-  self.free = self.free + 1
-  self.line:wake()
-  if not ok then error((...), 0) end
-  return ...
+-- A body that is still on its way takes its request's place along.
+local function give_back(gate, ok, answer)
+  local source = ok and answer.source
+  if not (source and raw.gate_hold(gate, source)) then raw.gate_leave(gate) end
+  if not ok then error(answer, 0) end
+  return answer
 end
 
---- fn(…), once there is room; the wait for it is within the given seconds.
+--- fn(…), which returns an answer, once there is room; the wait for it is within the given seconds.
 function Gate:run(seconds, fn, ...)
-  if self.free > 0 then self.free = self.free - 1
-  else core.timeout(seconds, take, self) end
-  return give_back(self, pcall(fn, ...))
+  local gate = self.gate
+  if not raw.gate_try(gate) then core.timeout(seconds, enter, gate) end
+  return give_back(gate, pcall(fn, ...))
 end
 
 return Gate
