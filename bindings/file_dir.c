@@ -102,23 +102,65 @@ static void list_run(struct file_job *job)
         qsort_r(job->index, job->count, sizeof *job->index, by_name, job->data);
 }
 
-static void push_entry(lua_State *L, const char *folder, const char *entry)
+/* Where the keys of entries lie on the stack, and the room in which their paths are built. */
+struct entry_place {
+    int name, path, type;
+    char *text;
+    size_t folder;
+};
+
+/* Some file systems have names beyond NAME_MAX. */
+static size_t longest_name(const struct file_job *job)
 {
-    const char *join = folder[strlen(folder) - 1] == '/' ? "" : "/";
+    size_t most = 0;
+    for (size_t i = 0; i < job->count; i++) {
+        size_t len = strlen(job->data + job->index[i] + 1);
+        most = len > most ? len : most;
+    }
+    return most;
+}
+
+static struct entry_place entry_place(lua_State *L, const struct file_job *job)
+{
+    const char *folder = job->path;
+    struct entry_place p = {.folder = strlen(folder)};
+    p.text = lua_newuserdata(L, p.folder + 1 + longest_name(job));
+    memcpy(p.text, folder, p.folder);
+    if (folder[p.folder - 1] != '/')
+        p.text[p.folder++] = '/';
+    lua_pushliteral(L, "name");
+    lua_pushliteral(L, "path");
+    lua_pushliteral(L, "type");
+    p.type = lua_gettop(L);
+    p.path = p.type - 1;
+    p.name = p.type - 2;
+    return p;
+}
+
+static void push_entry(lua_State *L, const struct entry_place *p, const char *entry)
+{
+    const char *name = entry + 1;
+    size_t len = strlen(name);
+    memcpy(p->text + p->folder, name, len);
     lua_createtable(L, 0, 3);
-    lua_pushstring(L, entry + 1);
-    lua_setfield(L, -2, "name");
-    lua_pushfstring(L, "%s%s%s", folder, join, entry + 1);
-    lua_setfield(L, -2, "path");
+    lua_pushvalue(L, p->name);
+    lua_pushlstring(L, name, len);
+    lua_rawset(L, -3);
+    lua_pushvalue(L, p->path);
+    lua_pushlstring(L, p->text, p->folder + len);
+    lua_rawset(L, -3);
+    lua_pushvalue(L, p->type);
     lua_pushstring(L, file_type_name(DTTOIF((unsigned char)entry[0])));
-    lua_setfield(L, -2, "type");
+    lua_rawset(L, -3);
 }
 
 static int list_push(lua_State *L, struct file_job *job)
 {
+    luaL_checkstack(L, 12, "a list");
+    struct entry_place p = entry_place(L, job);
     lua_createtable(L, (int)job->count, 0);
     for (size_t i = 0; i < job->count; i++) {
-        push_entry(L, job->path, job->data + job->index[i]);
+        push_entry(L, &p, job->data + job->index[i]);
         lua_rawseti(L, -2, (int)i + 1);
     }
     return 1;

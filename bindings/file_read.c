@@ -157,7 +157,7 @@ void file_stream_done(struct file_job *job)
 
 static int read_push(lua_State *L, struct file_job *job)
 {
-    lua_pushlstring(L, job->data, job->len);
+    tusk_push_bytes(L, job->data, job->len);
     return 1;
 }
 
@@ -237,7 +237,7 @@ int op_read(lua_State *L)
     tusk_checkpoint(L);
     ssize_t n = slurp_cached(st, path, max);
     if (n >= 0) {
-        lua_pushlstring(L, st->scratch, (size_t)n);
+        tusk_push_bytes(L, st->scratch, (size_t)n);
         return tusk_inline(L, 1);
     }
     struct file_job *job = file_job_new(L, &verb_read, path, NULL);
@@ -275,7 +275,7 @@ static struct file_stream **stream_box(lua_State *L)
 static int chunk_kept(lua_State *L, struct file_stream *s, size_t size)
 {
     size_t n = size < s->kept_len ? size : s->kept_len;
-    lua_pushlstring(L, s->kept, n);
+    tusk_push_bytes(L, s->kept, n);
     s->kept_len -= n;
     memmove(s->kept, s->kept + n, s->kept_len);
     if (s->kept_len == 0) {
@@ -336,7 +336,7 @@ int op_chunk(lua_State *L)
     if (n >= 0) {
         s->offset += n;
         if (n)
-            lua_pushlstring(L, st->scratch, (size_t)n);
+            tusk_push_bytes(L, st->scratch, (size_t)n);
         return tusk_inline(L, n != 0);
     }
     struct file_job *job = file_job_new(L, &verb_chunk, s->path, NULL);

@@ -114,7 +114,7 @@ static size_t span_len(struct span p)
 
 static void push_span(lua_State *L, struct span p)
 {
-    lua_pushlstring(L, p.from, span_len(p));
+    tusk_push_bytes(L, p.from, span_len(p));
 }
 
 static char *put(char *out, struct span p)
@@ -188,7 +188,7 @@ static int op_clean(lua_State *L)
         out = put(put(out, p), after);
     if (between && out > start)
         out--;
-    lua_pushlstring(L, start, (size_t)(out - start));
+    tusk_push_bytes(L, start, (size_t)(out - start));
     return 1;
 }
 
@@ -216,7 +216,7 @@ static int op_replace(lua_State *L)
         if (i < n)
             out = put(out, by);
     }
-    lua_pushlstring(L, start, (size_t)(out - start));
+    tusk_push_bytes(L, start, (size_t)(out - start));
     lua_pushnumber(L, (lua_Number)n);
     return 2;
 }

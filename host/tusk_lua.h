@@ -92,6 +92,9 @@ TUSK_LUA_EXPORT void tusk_own(lua_State *L, struct tusk_owned *o);
 /* Takes it back: `end` will not run. Of one that nobody owns: no effect. */
 TUSK_LUA_EXPORT void tusk_disown(struct tusk_owned *o);
 
+/* lua_pushlstring for what may be large: the collector keeps up with it. May raise for memory. */
+TUSK_LUA_EXPORT void tusk_push_bytes(lua_State *L, const char *bytes, size_t n);
+
 /* Nanoseconds on the host's clock (monotonic; virtual in tests). */
 TUSK_LUA_EXPORT uint64_t tusk_now(lua_State *L);
 /* When the running task's innermost deadline falls, on that clock; UINT64_MAX: never. */

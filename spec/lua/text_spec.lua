@@ -110,6 +110,20 @@ describe("tusk.text", function()
     end)
   end
 
+  it("keeps up with the collection of large results", function()
+    local live, s = {}, ("x"):rep(2000000)
+    for i = 1, 50000 do live[i] = { i } end
+    collectgarbage()
+    collectgarbage()
+    local before, most = collectgarbage("count"), 0
+    for i = 1, 40 do
+      assert.equal(2000000 + #tostring(i), #text.clean(s, { ending = tostring(i) })) -- none is like another
+      most = math.max(most, collectgarbage("count") - before)
+    end
+    assert.is_true(most < 40 * 1024, most)
+    assert.equal(50000, #live)
+  end)
+
   it("trims and cleans unless told otherwise", function()
     assert.equal("a \0b", text.trim("\r\n a \0b\t\v\f"))
     assert.equal("a\nb", text.clean("  a\r\n\t\r\n\r\nb  "))
