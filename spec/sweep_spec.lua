@@ -595,6 +595,31 @@ describe("cancelled at every point, commands pair with their answers:", function
     assert.equal(db.exists("c"), db.exists("d"))
   end })
 
+  case("cache", "on a server: who loads, who waits, who changes", function(cache)
+    local function make()
+      nap()
+      return "made"
+    end
+    local how = { ttl = "1h", tags = { "t" } }
+    local a, b = @all(@(cache.remember("k", how, make)), @(cache.remember("k", how, make)))
+    assert.same({ "made", "made" }, { a, b })
+    assert.equal(1, cache.incr("n"))
+    assert.is_true(cache.touch("k", "2h"))
+    cache.set_many { x = 1, y = 2 }
+    assert.same({ k = "made", x = 1 }, cache.get_many { "k", "x", "z" })
+    cache.forget_tag("t")
+    cache.clear()
+  end, { setup = function()
+    fresh()
+    return @cache.open(server.url)
+  end, check = function(cache)
+    while cache.stats().loading > 0 do @yield() end
+    for _, key in ipairs(db.keys("*")) do assert.is_nil(key:find("^cache:l:"), key) end
+    assert.equal("made", cache.remember("k", "1h", @("made")))
+    cache.close()
+    paired()
+  end })
+
   case("redis", "connections of one's own", function()
     db.rpush("list", "x")
     assert.same({ "list", "x" }, db.blpop("list", 1))

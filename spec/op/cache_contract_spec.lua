@@ -46,6 +46,9 @@ for _, backend in ipairs(caches) do
   end
 
   describe("@cache " .. backend.name, function()
+    setup(backend.start)
+    teardown(backend.stop)
+
     each("gives back what was set, nil for what was not", function(cache)
       assert.is_nil(cache.set("a", "text"))
       assert.equal("text", cache.get("a"))

@@ -43,6 +43,9 @@ for _, backend in ipairs(caches) do
   end
 
   describe("@cache.remember " .. backend.name, function()
+    setup(backend.start)
+    teardown(backend.stop)
+
     each("loads once, then gives what is kept", function(cache, pass)
       local n = 0
       local function load()

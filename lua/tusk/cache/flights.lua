@@ -9,7 +9,10 @@ local kernel = require "tusk.kernel"
 ---@field tags string[]|nil
 ---@field behind boolean nobody asked for it: the old value is good enough meanwhile
 ---@field stale boolean|nil the key was changed after it began: what it brings is not to be kept
+---@field line userdata those who wait
 ---@field waits table those that tasks of its own wait for: flight → how many
+
+local cancelled, info, park_in, wake_in = kernel.cancelled, kernel.info, kernel.park_in, kernel.wake_in
 
 local Flights = { __name = "cache.flights" }
 Flights.__index = Flights
@@ -33,14 +36,14 @@ local function fly(self, flight, body, ...)
   flying[me] = before
   flight.done, flight.ok, flight.value = true, ok, value
   if self.by_key[flight.key] == flight then self.by_key[flight.key] = nil end
-  flight.queue:wake_all()
+  while wake_in(flight.line) do end
   if not ok and errors.is(value, "cancelled") then error(value, 0) end
 end
 
 --- Starts body(flight, …) in a task of the plugin's or the application's; behind: nobody waits for it.
 ---@return tusk.cache.Flight
 function Flights:start(key, tags, behind, body, ...)
-  local flight = { key = key, tags = tags, behind = behind, queue = core.Queue.new(), waits = {} }
+  local flight = { key = key, tags = tags, behind = behind, line = kernel.queue_new(), waits = {} }
   self.by_key[key], self.loads = flight, self.loads + 1
   local scope = core.flight_scope()
   if scope then
@@ -56,7 +59,7 @@ local function mine()
   local task = core.current()
   while task do
     if flying[task] then return flying[task] end
-    local _, _, _, owner = kernel.info(task)
+    local _, _, _, owner = info(task)
     task = owner
   end
 end
@@ -76,16 +79,17 @@ local function park_within(own, flight)
     errors.raise("deadlock", ("remember(%q) is asked for by its own loading"):format(flight.key), { key = flight.key })
   end
   own.waits[flight] = (own.waits[flight] or 0) + 1
-  local ok, err = pcall(flight.queue.park, flight.queue)
+  local ok, was_cancelled = pcall(park_in, flight.line)
   local n = own.waits[flight] - 1
   own.waits[flight] = n > 0 and n or nil
-  if not ok then error(err, 0) end
+  if not ok then error(was_cancelled, 0) end
+  if was_cancelled then cancelled() end
 end
 
 local function wait(flight)
   local own = next(flying) and mine()
   if own then return park_within(own, flight) end
-  flight.queue:park()
+  if park_in(flight.line) then cancelled() end
 end
 
 local function cut_short(key, err)

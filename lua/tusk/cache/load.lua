@@ -5,7 +5,7 @@ local errors = require "tusk.errors"
 local Flights = require "tusk.cache.flights"
 local operators = require "tusk.operators"
 
-local within = core.within
+local give, within = copy.give, core.within
 
 local STEPS = 2 ^ 20 -- of chance
 local RELEASE = 1 -- seconds that giving up a claim may take
@@ -53,7 +53,7 @@ local function fly(flight, space, plan, fn)
 end
 
 local function fetch(space, key, plan, fn)
-  return copy.give(space.flights:run(key, plan.tags, fly, space, plan, fn))
+  return give(space.flights:run(key, plan.tags, fly, space, plan, fn))
 end
 
 local function rest(space, key)
@@ -112,6 +112,9 @@ local function by_age(space, key, plan, fn)
   if plan.on_error_stale and -left < plan.on_error_stale then return fetch_or(space, key, plan, fn, value) end
   return within(plan, fetch, space, key, plan, fn)
 end
+
+--- What fn() returns, where there is no value.
+load.fetch = fetch
 
 --- The value of a key, or what fn() returns.
 ---@param space table { store =, flights =, notice =, rests = key → until when it is not loaded, resting = how many }

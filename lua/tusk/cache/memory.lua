@@ -220,6 +220,8 @@ function Memory:stats()
   }
 end
 
-function Memory.close() end
+function Memory:close()
+  empty(self)
+end
 
 return Memory

@@ -11,24 +11,25 @@ function Notice.new()
   return setmetatable({ kinds = {} }, Notice)
 end
 
---- Logs a warning, unless one of its kind was logged just now: the next one says how many were not.
----@param message string of which there are few
----@param fields table { key =, error = }
-function Notice:warn(message, fields)
+local function tell(self, level, message, fields)
   local last, time = self.kinds[message], core.now()
   if last and time - last.at < EVERY and time >= last.at then
     last.more = last.more + 1
     return
   end
   fields.also = last and last.more > 0 and last.more or nil
-  fields.error = tostring(fields.error)
+  fields.error = fields.error and tostring(fields.error)
   self.kinds[message] = { at = time, more = 0 }
-  operators.get("log").warn(message, fields)
+  operators.get("log")[level](message, fields)
 end
 
---- The next one of this kind is logged in any case.
-function Notice:over(message)
-  self.kinds[message] = nil
+for _, level in ipairs { "info", "warn" } do
+  --- Logs it, unless one of its kind was logged just now: the next one says how many were not.
+  ---@param message string of which there are few
+  ---@param fields table { key =, error = }
+  Notice[level] = function(self, message, fields)
+    tell(self, level, message, fields)
+  end
 end
 
 return Notice

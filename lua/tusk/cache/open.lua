@@ -23,20 +23,36 @@ stores["memory:"] = function(_, opts)
   return require("tusk.cache.memory").new(check.size("size", opts.size, 64 * 1024 * 1024))
 end
 
+local SHORT = 1 -- seconds: a server that takes longer for an answer is no help
+
+local function at_server(url, opts, notice)
+  belongs("redis:", opts)
+  local on_down = opts.on_down
+  if on_down ~= nil and on_down ~= "load" and on_down ~= "raise" then
+    check.fail('on_down: write "load" or "raise"', { argument = "on_down" })
+  end
+  return require("tusk.cache.redis").new(url, {
+    prefix = check.opt_string("prefix", opts.prefix) or "cache:", on_down = on_down,
+    timeout = check.duration("timeout", opts.timeout, SHORT),
+  }, notice)
+end
+
+for _, scheme in ipairs { "redis:", "rediss:", "redis+unix:", "unix:" } do stores[scheme] = at_server end
+
 local function scheme_of(url)
   if url == "memory" then return "memory:" end
-  return url:match("^%a+:") or ""
+  return url:match("^[%a+]+:") or ""
 end
 
 --- The functions of the cache at a URL.
----@param url string "memory:"
----@param opts table|nil { size = } of the memory
----@return table cache
+---@param url string "memory:", or one that @redis.open takes
+---@param opts table|nil { size = } of the memory; of a server { prefix =, on_down =, timeout = }
+---@return table cache, tusk.cache.Store
 return function(url, opts)
   check.string("url", url)
   local make = stores[scheme_of(url)]
-  if not make then check.fail(('url: %q is no cache; write "memory:"'):format(url), { argument = "url" }) end
+  if not make then check.fail(('url: %q is no cache; write "memory:" or "redis://host:port/db"'):format(url), { argument = "url" }) end
   local notice = Notice.new()
   local store = make(url, opts or {}, notice)
-  return view.over({ store = store, flights = Flights.new(), notice = notice, rests = {}, resting = 0 }, "")
+  return view.over({ store = store, flights = Flights.new(), notice = notice, rests = {}, resting = 0 }, ""), store
 end

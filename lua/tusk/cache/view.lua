@@ -172,6 +172,8 @@ local function several(ns, space, prefix, tags)
 end
 
 local function remembering(ns, space, prefix, tags)
+  local store = space.store
+
   --- The value of a key, or what fn() returns, which is kept. fn runs once however many ask, in a
   --- task of the plugin's or application's own; nil is kept only with negative_ttl.
   ---@param key string
@@ -181,9 +183,16 @@ local function remembering(ns, space, prefix, tags)
   function ns.remember(key, ttl, fn)
     key_check(ns, key)
     check.callable("fn", fn)
-    local plan = options.of_remember(ttl, tags)
+    if type(ttl) == "table" then
+      local plan = options.of_remember(ttl, tags)
+      checkpoint()
+      return load.remember(space, prefix .. key, plan, fn)
+    end
+    local seconds = options.ttl("ttl", ttl)
     checkpoint()
-    return load.remember(space, prefix .. key, plan, fn)
+    local found, value = store:get(prefix .. key) -- a hit needs no plan
+    if found then return value end
+    return load.fetch(space, prefix .. key, options.of_remember(seconds, tags), fn)
   end
 end
 

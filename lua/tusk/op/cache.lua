@@ -10,6 +10,8 @@ local function configured()
   for name, value in pairs(core.config("cache")) do
     if name == "url" then place = value else options[name] = value end
   end
+  if place:find("^memory") then options.prefix, options.on_down, options.timeout = nil, nil, nil
+  else options.size = nil end -- the default of what is not used
   return open(place, options)
 end
 
@@ -25,7 +27,12 @@ end
 ---@return table cache
 function cache.open(url, opts)
   dots.check("cache", cache, url, "open(url)")
-  return view.strict(open(url, opts))
+  local other, store = open(url, opts)
+
+  --- Ends its connection; forgets what is in its memory.
+  function other.close() store:close() end
+
+  return view.strict(other)
 end
 
 return cache
