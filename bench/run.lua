@@ -176,6 +176,20 @@ function needs.redis(_, _, fn)
   return result
 end
 
+-- An empty Redis, and a row for everybody who is looked up.
+function needs.lookup(dir, n, fn)
+  local path, result = corpus.database(dir, n, n), nil
+  servers.redis(SERVER, function(url)
+    local db = @redis.open(url)
+    result = fn(function()
+      db.flushall()
+      return url .. " " .. path
+    end)
+    db.close()
+  end)
+  return result
+end
+
 local function run(w, there, dir)
   say(w.name)
   local function body(place) return measure(w, there, place) end

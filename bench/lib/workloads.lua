@@ -19,4 +19,6 @@ return {
   { name = "redis", what = "Redis GETs, one after the other", n = 50000, needs = "redis", at_once = 1 },
   { name = "redis64", what = "Redis GETs from 64 tasks", n = 200000, needs = "redis", at_once = 64, programs = "redis" },
   { name = "redis1000", what = "Redis GETs from 1000 tasks", n = 200000, needs = "redis", at_once = 1000, programs = "redis" },
+  { name = "stampede", what = "tasks that ask for a value nobody has, 10 000 for each", n = 200000, step = 10000, at_once = 10000 },
+  { name = "lookup", what = "users: not in Redis, read from SQLite, put into Redis", n = 50000, needs = "lookup", at_once = 64, module = "better-sqlite3" },
 }
