@@ -52,8 +52,8 @@ static int field_boolean(lua_State *L, int table, const char *name)
     return b;
 }
 
-/* open(path, {synchronous, readonly, readers, cache_bytes, busy_ms}) -> handle; the file is opened
- * on first use */
+/* open(path, {synchronous, rollback, readonly, readers, cache_bytes, busy_ms}) -> handle; the file
+ * is opened on first use */
 static int op_open(lua_State *L)
 {
     struct state *st = state_of(L);
@@ -61,6 +61,7 @@ static int op_open(lua_State *L)
     luaL_checktype(L, 2, LUA_TTABLE);
     struct options o = {
         .synchronous = (int)field_integer(L, 2, "synchronous", 1),
+        .rollback = field_boolean(L, 2, "rollback"),
         .readonly = field_boolean(L, 2, "readonly"),
         .readers = (int)field_integer(L, 2, "readers", 2),
         .cache_bytes = field_integer(L, 2, "cache_bytes", 0),

@@ -63,14 +63,25 @@ struct stmt { /* a cached statement; handle NULL: nothing but blanks and comment
     uint8_t by_key;   /* touches the rows it names by rowid or gives as values, no others */
     uint8_t ddl;      /* changes the schema */
     uint8_t vacuum;
-    uint8_t internal; /* transaction control of our own: never a caller's */
-    uint8_t shares;   /* an ordinary write: may have others beside it in one transaction */
-    uint8_t more;     /* another statement follows it */
+    uint8_t internal;    /* transaction control of our own: never a caller's */
+    uint8_t shares;      /* an ordinary write: may have others beside it in one transaction */
+    uint8_t on_thread;   /* does not begin on the loop thread */
+    uint8_t stale;       /* prepared again since its plan was judged */
+    uint8_t blind;       /* and never will: it may visit much in one step */
+    uint8_t quick, slow; /* runs in a row on a thread; on the loop thread */
+    uint8_t more;        /* another statement follows it */
 };
 
 struct cache { /* least recently used first out */
     struct stmt *buckets[256], *newest, *oldest;
     int count;
+};
+
+struct warm { /* an open file that is read without waiting for a disk */
+    sqlite3_io_methods methods;
+    const sqlite3_io_methods *real;
+    struct conn *conn;
+    int fd; /* SQLite's own; -1: this file system cannot tell */
 };
 
 struct conn {
@@ -89,9 +100,13 @@ struct conn {
     uint8_t on_loop;  /* the loop thread uses it: never sleep */
     uint8_t deaf;     /* what runs begins or ends a transaction: it is too late to stop it */
     uint8_t loose;    /* foreign keys are not enforced just now */
+    uint8_t nowait;   /* what is not in memory is for a thread: it failed, and cold is set */
+    uint8_t cold;
     struct conn *next_spare;
     int log_frames; /* pages in the write-ahead log after its last commit; 0: not known */
-    int log_kept;   /* of them those that the last checkpoint could not move */
+    int log_kept;   /* of them those that the last checkpoint has seen */
+    sqlite3_vfs vfs;
+    struct warm warm[2]; /* the database, its log */
 };
 
 enum conn_role { CONN_WRITER, CONN_READER, CONN_INLINE };
@@ -132,6 +147,8 @@ struct job { /* one piece of work for a thread; malloc'ed, never Lua's */
     uint8_t tracked; /* in that list */
     uint8_t ended;   /* the lease ends with it */
     uint8_t loose;   /* JOB_BEGIN: foreign keys are not enforced in the transaction */
+    uint8_t writes;  /* among those that the database counts as such */
+    uint64_t spent;  /* nanoseconds that it ran */
     char *sql;
     size_t length;
     struct value *values;
@@ -167,6 +184,7 @@ struct worker {
 
 struct options {
     int synchronous; /* SQLite's: 1 NORMAL, 2 FULL */
+    int rollback;    /* a rollback journal, no write-ahead log */
     int readonly, readers;
     int64_t cache_bytes;
     uint64_t busy_ns;
@@ -211,7 +229,11 @@ struct database {
     atomic_int ready;
     atomic_ullong epoch;     /* commits so far */
     unsigned long long seen; /* the epoch of the open turn */
-    uint8_t turn_open, hooked;
+    atomic_int turn_open, turn_awaited;
+    atomic_uint turns;  /* that have ended */
+    uint8_t wal;        /* the file has a write-ahead log; known once ready */
+    int writing;        /* writes of no transaction that Lua has not taken the answer of */
+    atomic_int reading; /* jobs that run on readers */
     struct tusk_hook turn;
     uint64_t leases;
     atomic_int closers;       /* connections still to be closed */
@@ -266,6 +288,8 @@ int stmt_expect(struct conn *c, struct stmt *s, int count);
 int stmt_expect_names(struct conn *c, struct stmt *s);
 /* Binds every parameter of that name; -1 with c->failure set if there is none. */
 int stmt_bind_name(struct conn *c, struct stmt *s, const char *name, const struct value *v);
+/* The statement if it is cached, or NULL. */
+struct stmt *stmt_known(struct conn *c, const char *sql, size_t length);
 /* The first step; notices that the schema has changed. */
 int stmt_start(struct stmt *s);
 void cache_clear(struct cache *cache);
@@ -342,6 +366,8 @@ int worker_cancel(struct worker *k, struct job *job);
 struct conn *worker_borrow(struct worker *k, uint64_t lease);
 /* Whether a transaction holds it. */
 int worker_leased(struct worker *k);
+/* Wakes the thread, whatever it waits for. */
+void worker_wake(struct worker *k);
 /* Asks the thread to end, when it has done all it was given. */
 void worker_end(struct worker *k);
 /* Whether it has, so that worker_stop does not wait. */

@@ -1,5 +1,6 @@
 /* sqlite_answer.c: a thread's answer, turned into Lua's values in the task. */
 #include "sqlite.h"
+#include "sqlite_fast.h"
 
 #define SLICE_ROWS 500 /* turned into tables before other tasks have their turn */
 
@@ -90,6 +91,7 @@ static int statement_finish(lua_State *L, struct tusk_wait *w)
     struct state *st = job->db->state;
     if (job->failure.code)
         return call_failed(L, st, w, job);
+    route_learn(job);
     int n = finish_answer(L, st, job);
     if (!(job->mode == MODE_QUERY && n == 2))
         job_free(job);

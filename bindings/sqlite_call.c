@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sqlite.h"
+#include "sqlite_fast.h"
 
 /* ---- failing ---- */
 
@@ -30,6 +31,8 @@ static struct worker *choose(struct call *x, struct stmt *s)
 {
     struct database *db = x->db;
     if (db->memory || x->handle->lease || !s || !s->readonly || !s->handle || s->more)
+        return &db->writer;
+    if (route_is_shut(db))
         return &db->writer;
     struct worker *reader = database_reader(db);
     return reader ? reader : &db->writer;
@@ -143,7 +146,10 @@ static int park_statement(lua_State *L, struct call *x, struct stmt *s)
         call_outside(L, x->handle);
     struct call_wait *w = tusk_wait_new(L, sizeof *w, &call_statement_ops);
     struct job *job = call_job(L, x, JOB_RUN);
-    return job ? call_park(L, k, job, w) : call_no_memory(L);
+    if (!job)
+        return call_no_memory(L);
+    route_note(job, s);
+    return call_park(L, k, job, w);
 }
 
 struct handle *handle_check(lua_State *L, int index)

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "sqlite_cursor.h"
+#include "sqlite_fast.h"
 
 #define PROGRESS_STEPS    100
 #define INLINE_CACHE_KIB  (16 * 1024)
@@ -103,6 +104,12 @@ static int on_commit(void *data)
     return 0;
 }
 
+/* Without a log, a commit waits for reads to end. Those of our own do. */
+static int waits_for_reader(const struct conn *c)
+{
+    return c == &c->owner->writer.conn && !c->owner->wal && atomic_load(&c->owner->reading) > 0;
+}
+
 static int is_cancelled(const struct conn *c)
 {
     for (const struct job *job = c->group; job; job = job->next)
@@ -118,7 +125,7 @@ static int on_busy(void *data, int tries)
     if (c->on_loop || is_cancelled(c))
         return 0;
     uint64_t now = uv_hrtime();
-    if (tries == 0)
+    if (tries == 0 || waits_for_reader(c))
         c->busy_since = now;
     if (now - c->busy_since > c->owner->options.busy_ns)
         return 0;
@@ -226,8 +233,10 @@ static int configure(struct conn *c, enum conn_role role)
     char sql[512];
     int64_t kib = role == CONN_INLINE && !o->cache_bytes ? INLINE_CACHE_KIB : o->cache_bytes / 1024;
     int writes = role == CONN_WRITER && !o->readonly;
+    const char *journal =
+        o->rollback ? "PRAGMA journal_mode=DELETE; " : "PRAGMA journal_mode=WAL; ";
     snprintf(sql, sizeof sql, "%sPRAGMA synchronous=%d; PRAGMA foreign_keys=ON; %s",
-             writes && !c->owner->memory ? "PRAGMA journal_mode=WAL; " : "", o->synchronous,
+             writes && !c->owner->memory ? journal : "", o->synchronous,
              writes ? "" : "PRAGMA query_only=ON; ");
     if (kib)
         snprintf(sql + strlen(sql), sizeof sql - strlen(sql), "PRAGMA cache_size=-%lld; ",
@@ -235,6 +244,18 @@ static int configure(struct conn *c, enum conn_role role)
     if (role == CONN_INLINE) // reads the schema now, on the thread that opens it
         snprintf(sql + strlen(sql), sizeof sql - strlen(sql), "SELECT 1 FROM sqlite_schema; ");
     return sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+}
+
+/* It may have one whatever was asked: it cannot be read only and changed, nor on every disk. */
+static int has_log(struct conn *c)
+{
+    sqlite3_stmt *q = NULL;
+    int yes = 0;
+    if (sqlite3_prepare_v2(c->db, "PRAGMA journal_mode", -1, &q, NULL) == SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW)
+        yes = sqlite3_stricmp((const char *)sqlite3_column_text(q, 0), "wal") == 0;
+    sqlite3_finalize(q);
+    return yes;
 }
 
 static void harden(sqlite3 *db)
@@ -287,13 +308,17 @@ int conn_open(struct conn *c, struct database *db, enum conn_role role)
     if (!db->memory && is_special(db->path))
         return failure_set(&c->failure, SQLITE_CANTOPEN, "%.200s: not a regular file", db->path);
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    if (db->options.readonly && !db->memory)
+    // a read only one leaves a journal that needs to be played back to a thread
+    if (role == CONN_INLINE || (db->options.readonly && !db->memory))
         flags |= SQLITE_OPEN_READONLY;
     else
         flags |= SQLITE_OPEN_READWRITE | (role == CONN_WRITER ? SQLITE_OPEN_CREATE : 0);
     if (!db->memory && (flags & SQLITE_OPEN_CREATE))
         make_folder(db->path);
-    int code = sqlite3_open_v2(db->path, &c->db, flags, NULL);
+    int own_vfs = role != CONN_READER && !db->memory; // it may come to the loop thread
+    c->on_loop = c->nowait = 0;
+    int code = own_vfs ? vfs_open_database(c, db->path, flags)
+                       : sqlite3_open_v2(db->path, &c->db, flags, NULL);
     if (code)
         return open_failed(c, code);
     harden(c->db);
@@ -305,6 +330,8 @@ int conn_open(struct conn *c, struct database *db, enum conn_role role)
     if (code)
         return open_failed(c, code);
     sqlite3_set_authorizer(c->db, on_authorize, c);
+    if (role == CONN_WRITER && !db->memory && (db->wal = (uint8_t)has_log(c)))
+        checkpoint_watch(c);
     return 0;
 }
 

@@ -6,12 +6,26 @@
 
 /* ---- the turn ---- */
 
+static int is_open(struct database *db)
+{
+    return atomic_load_explicit(&db->turn_open, memory_order_relaxed); // only this thread sets it
+}
+
+/* The writer's thread may wait for it, to move the log. */
+static void turn_ended(struct database *db)
+{
+    atomic_store(&db->turn_open, 0);
+    atomic_fetch_add(&db->turns, 1);
+    if (atomic_load(&db->turn_awaited))
+        worker_wake(&db->writer);
+}
+
 void turn_end(struct database *db)
 {
-    if (!db->turn_open)
+    if (!is_open(db))
         return;
-    db->turn_open = 0;
     conn_control(&db->inliner, "COMMIT");
+    turn_ended(db);
 }
 
 static void turn_hook(struct tusk_hook *hook)
@@ -30,20 +44,22 @@ void turn_watch(struct database *db)
 
 int turn_begin(struct database *db)
 {
-    if (db->turn_open)
+    if (is_open(db))
         return 0;
+    atomic_store(&db->turn_open, 1); // before its first read
     int code = conn_control(&db->inliner, "BEGIN");
-    if (code)
+    if (code) {
+        turn_ended(db);
         return code;
-    db->turn_open = 1;
+    }
     turn_watch(db);
     return 0;
 }
 
 void turn_check(struct database *db)
 {
-    if (db->turn_open && sqlite3_get_autocommit(db->inliner.db))
-        db->turn_open = 0;
+    if (is_open(db) && sqlite3_get_autocommit(db->inliner.db))
+        turn_ended(db);
 }
 
 /* Our own commits must be seen by what follows them. */

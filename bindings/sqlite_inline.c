@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "sqlite.h"
+#include "sqlite_fast.h"
 
 #define INLINE_NS 100000
 
@@ -87,17 +88,68 @@ static void push_outcome(lua_State *L, struct call *x, struct conn *c, int64_t b
     }
 }
 
-static int is_for_thread(int code)
+/* Whether a thread may do what could not be done here without waiting. */
+static int is_for_thread(const struct conn *c, int code)
 {
-    code &= 0xff;
-    return code == SQLITE_INTERRUPT || code == SQLITE_BUSY || code == SQLITE_TOOBIG ||
-           code == SQLITE_LOCKED;
+    switch (code & 0xff) {
+    case SQLITE_INTERRUPT: // over the budget
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: // locks were looked at again and again, without sleeping
+    case SQLITE_TOOBIG:
+    case SQLITE_READONLY: // a journal is to be played back
+    case SQLITE_CANTOPEN:
+        return 1;
+    case SQLITE_IOERR:
+        return c->cold;
+    default:
+        return 0;
+    }
 }
 
 static int bind_failed(lua_State *L, struct call *x, struct conn *c, int top)
 {
     lua_settop(L, top);
     return c->failure.code == SQLITE_TOOBIG ? 0 : raise_conn(L, x, c);
+}
+
+static void count_failed(struct call *x, struct conn *c, struct stmt *s, int code)
+{
+    if ((code & 0xff) == SQLITE_INTERRUPT) {
+        database_count(x->db, COUNT_OVERRUN, 1);
+        route_judge(s, 0);
+    } else if ((code & 0xff) == SQLITE_IOERR && c->cold) {
+        database_count(x->db, COUNT_COLD, 1);
+    }
+}
+
+static int run_failed(lua_State *L, struct call *x, struct conn *c, struct stmt *s, int code)
+{
+    count_failed(x, c, s, code);
+    if (c == &x->db->inliner)
+        turn_check(x->db);
+    return is_for_thread(c, code) ? 0 : raise_conn(L, x, c);
+}
+
+/* Steps to the end: SQLITE_DONE with the answer pushed, or the code of c->failure. */
+static int run_steps(lua_State *L, struct call *x, struct conn *c, struct stmt *s)
+{
+    int top = lua_gettop(L);
+    int64_t before = 0;
+    if (!s->readonly) {
+        sqlite3_set_last_insert_rowid(c->db, 0);
+        before = sqlite3_total_changes64(c->db);
+    }
+    c->deaf = c->cold = 0;
+    int code = step_rows(L, x, s);
+    c->limit = 0;
+    if (code == SQLITE_DONE)
+        push_outcome(L, x, c, before, top);
+    else
+        conn_failed(c, code);
+    sqlite3_reset(s->handle);
+    sqlite3_stmt_status(s->handle, SQLITE_STMTSTATUS_VM_STEP, 1); // the budget counts from here
+    return code;
 }
 
 /* Runs s on the loop thread: 1 with the answer pushed, 0 if it has to be run by a thread; or
@@ -109,43 +161,61 @@ static int run_inline(lua_State *L, struct call *x, struct conn *c, struct stmt 
     sqlite3_reset(s->handle);
     if (x->named ? bind_names(L, x, c, s) : bind_position(L, x, c, s))
         return bind_failed(L, x, c, top);
+    uint64_t began = uv_hrtime();
     // inside a transaction an interrupted write would undo it all
-    c->limit = s->readonly || !x->handle->lease ? uv_hrtime() + INLINE_NS : 0;
-    c->deaf = 0;
-    int64_t before = 0;
-    if (!s->readonly) {
-        sqlite3_set_last_insert_rowid(c->db, 0);
-        before = sqlite3_total_changes64(c->db);
+    c->limit = s->readonly || !x->handle->lease ? began + INLINE_NS : 0;
+    int code = run_steps(L, x, c, s);
+    if (code != SQLITE_DONE) {
+        lua_settop(L, top);
+        return run_failed(L, x, c, s, code);
     }
-    int code = step_rows(L, x, s);
-    c->limit = 0;
-    if (code == SQLITE_DONE)
-        push_outcome(L, x, c, before, top);
-    else
-        conn_failed(c, code);
-    sqlite3_reset(s->handle);
-    if (code == SQLITE_DONE) {
-        database_count(x->db, COUNT_INLINE, 1);
-        return 1;
-    }
-    if ((code & 0xff) == SQLITE_INTERRUPT)
-        database_count(x->db, COUNT_OVERRUN, 1);
-    if (c == &x->db->inliner)
-        turn_check(x->db);
-    lua_settop(L, top);
-    return is_for_thread(code) ? 0 : raise_conn(L, x, c);
+    database_count(x->db, COUNT_INLINE, 1);
+    if (s->scans) // the budget may not have seen it
+        route_judge(s, uv_hrtime() - began);
+    return 1;
 }
 
 /* A statement that no time budget can bound, or that must not have one, is for a thread. */
 static int may_inline(struct call *x, struct conn *c, struct stmt *s)
 {
-    if (!s->handle || s->more || s->scans)
+    if (!s->handle || s->more || route_needs_thread(c, s))
         return 0;
     if (c == &x->db->inliner)
-        return s->readonly && turn_begin(x->db) == 0;
+        return s->readonly && !route_is_shut(x->db) && turn_begin(x->db) == 0;
     if (!s->readonly && c->cursors) // what is left of them has to be read first
         return 0;
     return s->readonly || s->by_key || !x->handle->lease;
+}
+
+/* ---- a write of its own ---- */
+
+/*
+ * The writer's connection, when a commit on it waits for nothing: the file has a log that is not
+ * flushed now, the writer is idle, and no other task is about to write, whose commit it could
+ * share.
+ */
+static struct conn *lone_writer(lua_State *L, struct call *x)
+{
+    struct database *db = x->db;
+    if (!db->wal || db->options.synchronous > 1 || db->closing || !tusk_alone(L))
+        return NULL;
+    struct conn *c = worker_borrow(&db->writer, 0);
+    return c && !checkpoint_is_near(c) ? c : NULL;
+}
+
+/* A write of no transaction that a thread has run before: 1, 0 or raises as run_inline. */
+static int write_inline(lua_State *L, struct call *x)
+{
+    struct conn *c = x->db->memory || x->handle->lease ? NULL : lone_writer(L, x);
+    struct stmt *s = c ? stmt_known(c, x->sql, x->length) : NULL;
+    if (!s || !s->handle || s->more || !s->shares || route_needs_thread(c, s))
+        return 0;
+    int done = run_inline(L, x, c, s);
+    if (done) {
+        atomic_fetch_add_explicit(&x->db->epoch, 1, memory_order_release);
+        database_count(x->db, COUNT_WRITES, 1);
+    }
+    return done;
 }
 
 /* A reader's view of the schema may be older than the writer's: only what it reads fails there. */
@@ -154,6 +224,8 @@ static int fails_inline(struct call *x, struct conn *c)
     const char *p = x->sql;
     while (*p == ' ' || *p == '\n' || *p == '\t')
         p++;
+    if (is_for_thread(c, c->failure.code)) // the schema could not be read without waiting
+        return 0;
     return c != &x->db->inliner || sqlite3_strnicmp(p, "select", 6) == 0 ||
            sqlite3_strnicmp(p, "with", 4) == 0;
 }
@@ -167,5 +239,7 @@ int call_inline(lua_State *L, struct call *x, struct stmt **known)
     if (!s)
         return fails_inline(x, c) ? raise_conn(L, x, c) : 0;
     *known = s;
-    return may_inline(x, c, s) ? run_inline(L, x, c, s) : 0;
+    if (may_inline(x, c, s))
+        return run_inline(L, x, c, s);
+    return s->readonly ? 0 : write_inline(L, x);
 }

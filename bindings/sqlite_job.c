@@ -70,6 +70,8 @@ void job_free(struct job *job)
 {
     if (job->tracked)
         untrack(job);
+    if (job->writes)
+        job->db->writing--;
     free(job->values);
     free(job->rows.data);
     free(job->names.data);

@@ -136,6 +136,18 @@ static void judge_plan(struct conn *c, struct stmt *s)
     sqlite3_free(sql);
 }
 
+static void judge(struct conn *c, struct stmt *s)
+{
+    s->scans = s->stale = 0;
+    if (s->internal)
+        return;
+    if (sqlite3_stmt_isexplain(s->handle) || s->ddl || s->vacuum || s->blind)
+        s->scans = 1;
+    else
+        judge_plan(c, s);
+    s->on_thread = s->scans;
+}
+
 static void describe(struct conn *c, struct stmt *s)
 {
     s->internal = c->internal;
@@ -146,13 +158,10 @@ static void describe(struct conn *c, struct stmt *s)
     int pragma = sqlite3_strnicmp(text, "pragma", 6) == 0;
     s->vacuum = sqlite3_strnicmp(text, "vacuum", 6) == 0;
     s->shares = !s->readonly && !s->ddl && !s->vacuum && !pragma;
-    if (sqlite3_stmt_isexplain(s->handle) || s->ddl || s->vacuum)
-        s->scans = 1;
-    else if (!c->internal)
-        judge_plan(c, s);
-    // a PRAGMA says it changes nothing, and has no plan to judge
-    if (pragma)
-        s->scans = 1, s->by_key = 0, s->readonly = 0;
+    s->blind = (uint8_t)(sqlite3_stmt_isexplain(s->handle) || pragma);
+    if (pragma) // says it changes nothing, and has no plan to judge
+        s->readonly = 0;
+    judge(c, s);
 }
 
 static struct stmt *stmt_alloc(const char *sql, size_t length, uint32_t hash)
@@ -187,6 +196,9 @@ static int prepare(struct conn *c, struct stmt *s)
     c->refusal = NULL;
     if (memchr(s->sql, 0, s->length))
         return failure_set(&c->failure, FAIL_ARGUMENT, "the statement contains a zero byte");
+    // preparing looks at the schema as it was, and a plan without an index that is new visits all
+    if (!c->internal)
+        sqlite3_exec(c->db, "SELECT 1 FROM sqlite_schema LIMIT 0", NULL, NULL, NULL);
     int code = sqlite3_prepare_v3(c->db, s->sql, (int)s->length + 1, SQLITE_PREPARE_PERSISTENT,
                                   &s->handle, &tail);
     if (code)
@@ -215,10 +227,17 @@ struct stmt *stmt_new(struct conn *c, const char *sql, size_t length)
     return make(c, sql, length, 0);
 }
 
+struct stmt *stmt_known(struct conn *c, const char *sql, size_t length)
+{
+    return cache_find(&c->cache, hash_text(sql, length), sql, length, 0);
+}
+
 struct stmt *stmt_get(struct conn *c, const char *sql, size_t length)
 {
     uint32_t hash = hash_text(sql, length);
     struct stmt *s = cache_find(&c->cache, hash, sql, length, c->internal);
+    if (s && s->stale)
+        judge(c, s);
     if (s)
         return s;
     s = make(c, sql, length, hash);
@@ -234,6 +253,7 @@ int stmt_start(struct stmt *s)
     if (n != s->reprepared) { // the schema changed: so may have the columns
         s->reprepared = n;
         s->shape.ref = 0;
+        s->stale = 1; // and the plan
     }
     return code;
 }

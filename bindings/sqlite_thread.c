@@ -86,7 +86,7 @@ static struct job *next_jobs(struct worker *k)
     return job;
 }
 
-static void wake_worker(struct worker *k)
+void worker_wake(struct worker *k)
 {
     uv_mutex_lock(&k->mutex);
     uv_cond_signal(&k->wake);
@@ -99,7 +99,7 @@ void worker_closed(struct database *db)
     if (left == 0)
         tusk_post(db->closer);
     else if (left == 1)
-        wake_worker(&db->writer);
+        worker_wake(&db->writer);
 }
 
 static void deliver_close(struct job *job)
@@ -181,6 +181,8 @@ static void thread_main(void *data)
     while (await_jobs(k, &jobs)) {
         uv_mutex_unlock(&k->mutex);
         run_all(k, jobs);
+        if (k->role == CONN_WRITER && !k->lease && checkpoint_is_due(&k->conn))
+            checkpoint_run(k);
         uv_mutex_lock(&k->mutex);
     }
     uv_mutex_unlock(&k->mutex);
@@ -291,6 +293,7 @@ struct conn *worker_borrow(struct worker *k, uint64_t lease)
     if (!idle)
         return NULL;
     k->conn.on_loop = 1;
+    k->conn.nowait = !lease; // its statements can be run again
     return &k->conn;
 }
 

@@ -247,8 +247,10 @@ static void open_inliner(struct database *db)
 {
     if (db->memory || atomic_load(&db->ready))
         return;
-    if (conn_open(&db->inliner, db, CONN_INLINE) == 0)
-        atomic_store_explicit(&db->ready, 1, memory_order_release);
+    if (conn_open(&db->inliner, db, CONN_INLINE))
+        return;
+    db->inliner.on_loop = db->inliner.nowait = 1; // from here on
+    atomic_store_explicit(&db->ready, 1, memory_order_release);
 }
 
 int work_open(struct worker *k)
@@ -265,7 +267,7 @@ int work_open(struct worker *k)
 
 void work_ready(struct conn *c)
 {
-    c->on_loop = 0;
+    c->on_loop = c->nowait = 0;
     c->limit = 0;
     if (c->db)
         sqlite3_limit(c->db, SQLITE_LIMIT_LENGTH, INT32_MAX);
@@ -321,15 +323,21 @@ void work_run(struct worker *k, struct job *job)
     }
     if (c->cursors)
         cursors_settle(k, job);
-    uint64_t began = job->lease ? uv_hrtime() : 0;
+    uint64_t began = uv_hrtime();
     c->job = job;
     work_ready(c);
     forget(job);
+    int reads = k->role == CONN_READER;
+    if (reads)
+        atomic_fetch_add(&k->db->reading, 1);
     if ((job->kind != JOB_CLOSE && work_open(k)) || is_cancelled(c, job) || is_too_late(k, job) ||
         run_kind(c, job)) {
         fail(job, c);
         job->row_count = 0;
     }
+    if (reads)
+        atomic_fetch_sub(&k->db->reading, 1);
+    job->spent = uv_hrtime() - began;
     if (job->failure.code && job->kind == JOB_BEGIN)
         job->ended = 1;
     if (k->role == CONN_WRITER && (!job->lease || job->ended))

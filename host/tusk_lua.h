@@ -95,6 +95,9 @@ TUSK_LUA_EXPORT void tusk_disown(struct tusk_owned *o);
 /* lua_pushlstring for what may be large: the collector keeps up with it. May raise for memory. */
 TUSK_LUA_EXPORT void tusk_push_bytes(lua_State *L, const char *bytes, size_t n);
 
+/* Whether no other task is ready to run: what is done now need not wait for company. */
+TUSK_LUA_EXPORT int tusk_alone(lua_State *L);
+
 /* Nanoseconds on the host's clock (monotonic; virtual in tests). */
 TUSK_LUA_EXPORT uint64_t tusk_now(lua_State *L);
 /* When the running task's innermost deadline falls, on that clock; UINT64_MAX: never. */

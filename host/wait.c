@@ -108,6 +108,11 @@ int tusk_inline(lua_State *L, int n)
     return task_pause(L, h, n + 1);
 }
 
+int tusk_alone(lua_State *L)
+{
+    return !tusk_of(L)->ready_head;
+}
+
 uint64_t tusk_now(lua_State *L)
 {
     return tusk_of(L)->now;

@@ -31,6 +31,7 @@ function Database:handle()
   return self.raw or self:connect()
 end
 
+local JOURNAL = { wal = false, delete = true } -- whether it is for rolling back
 local SYNCHRONOUS = { off = 0, normal = 1, full = 2, extra = 3 }
 
 -- "sqlite:path", "sqlite:///path", ":memory:" or a path → the path
@@ -51,8 +52,10 @@ local function raw_options(opts)
   if not synchronous then
     check.fail('synchronous: write "off", "normal", "full" or "extra"', { argument = "synchronous" })
   end
+  local rollback = JOURNAL[opts.journal or "wal"]
+  if rollback == nil then check.fail('journal: write "wal" or "delete"', { argument = "journal" }) end
   return {
-    synchronous = synchronous, readonly = check.opt_boolean("readonly", opts.readonly),
+    synchronous = synchronous, rollback = rollback, readonly = check.opt_boolean("readonly", opts.readonly),
     readers = check.opt_integer("readers", opts.readers),
     cache_bytes = opts.cache_size and check.size("cache_size", opts.cache_size),
     busy_ms = opts.busy_timeout and check.duration("busy_timeout", opts.busy_timeout) * 1000,
@@ -191,11 +194,11 @@ local function namespace_of(via)
   return setmetatable({ [VIA] = via }, meta)
 end
 
-local OPTIONS = { "url", "synchronous", "readonly", "readers", "cache_size", "busy_timeout" }
+local OPTIONS = { "url", "synchronous", "journal", "readonly", "readers", "cache_size", "busy_timeout" }
 
 --- The functions of a database that is opened on first use.
 ---@param url string a path, "sqlite:path" or ":memory:"
----@param opts table { synchronous, readonly, readers, cache_size, busy_timeout }
+---@param opts table { synchronous, journal, readonly, readers, cache_size, busy_timeout }
 function database.new(url, opts)
   check.options(opts, OPTIONS)
   local self = setmetatable({
