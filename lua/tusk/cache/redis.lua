@@ -195,10 +195,11 @@ end
 
 -- ---- loads ----
 
+-- What cannot be renewed is lost, and so is the load's value: that is found out when it lands.
 local function renew(self, lock, name)
   while true do
     core.sleep(LEASE / 3)
-    self.server:ask(self.run.renew, { lock }, self.base, name, LEASE * 1000)
+    pcall(self.server.ask, self.server, self.run.renew, { lock }, self.base, name, LEASE * 1000)
   end
 end
 
