@@ -28,11 +28,11 @@ function Flights.new()
 end
 
 -- Runs in the flight's own task. Keeps what body raises for those who wait.
-local function fly(self, flight, body, ...)
+local function fly(self, flight, body, a, b, c)
   local me = core.current()
   local before = flying[me]
   flying[me] = flight
-  local ok, value = xpcall(body, errors.at_base, flight, ...)
+  local ok, value = xpcall(body, errors.at_base, flight, a, b, c)
   flying[me] = before
   flight.done, flight.ok, flight.value = true, ok, value
   if self.by_key[flight.key] == flight then self.by_key[flight.key] = nil end
@@ -40,16 +40,16 @@ local function fly(self, flight, body, ...)
   if not ok and errors.is(value, "cancelled") then error(value, 0) end
 end
 
---- Starts body(flight, …) in a task of the plugin's or the application's; behind: nobody waits for it.
+--- Starts body(flight, a, b, c) in a task of the plugin's or the application's; behind: nobody waits for it.
 ---@return tusk.cache.Flight
-function Flights:start(key, tags, behind, body, ...)
+function Flights:start(key, tags, behind, body, a, b, c)
   local flight = { key = key, tags = tags, behind = behind, line = kernel.queue_new(), waits = {} }
   self.by_key[key], self.loads = flight, self.loads + 1
   local scope = core.flight_scope()
   if scope then
-    scope:spawn(fly, self, flight, body, ...)
+    scope:spawn(fly, self, flight, body, a, b, c)
   else
-    core.shield(fly, self, flight, body, ...)
+    core.shield(fly, self, flight, body, a, b, c)
   end
   return flight
 end
@@ -96,11 +96,11 @@ local function cut_short(key, err)
   errors.raise("task_cancelled", ("the loading of %q was cancelled"):format(key), { cause = err })
 end
 
---- What body(flight, …) returns or fails with, for all who ask meanwhile.
-function Flights:run(key, tags, body, ...)
+--- What body(flight, a, b, c) returns or fails with, for all who ask meanwhile.
+function Flights:run(key, tags, body, a, b, c)
   local flight
   repeat
-    flight = self.by_key[key] or self:start(key, tags, false, body, ...)
+    flight = self.by_key[key] or self:start(key, tags, false, body, a, b, c)
     if not flight.done then wait(flight) end
   until flight.value ~= Flights.AGAIN
   if flight.ok then return flight.value end

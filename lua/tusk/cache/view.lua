@@ -7,6 +7,8 @@ local options = require "tusk.cache.options"
 
 local checkpoint = core.checkpoint
 
+local PLANS = 100 -- that are known
+
 local view = {}
 
 local function key_check(ns, key)
@@ -171,8 +173,21 @@ local function several(ns, space, prefix, tags)
   end
 end
 
+-- A function that gives the plan for a mere ttl: the same one, which nobody changes, for the same ttl.
+local function plans_with(tags)
+  local plans, n = {}, 0
+  return function(seconds)
+    local plan = plans[seconds or 0]
+    if plan then return plan end
+    if n >= PLANS then plans, n = {}, 0 end
+    plan, n = options.of_remember(seconds, tags), n + 1
+    plans[seconds or 0] = plan
+    return plan
+  end
+end
+
 local function remembering(ns, space, prefix, tags)
-  local store = space.store
+  local store, plain_plan = space.store, plans_with(tags)
 
   --- The value of a key, or what fn() returns, which is kept. fn runs once however many ask, in a
   --- task of the plugin's or application's own; nil is kept only with negative_ttl.
@@ -192,7 +207,7 @@ local function remembering(ns, space, prefix, tags)
     checkpoint()
     local found, value = store:get(prefix .. key) -- a hit needs no plan
     if found then return value end
-    return load.fetch(space, prefix .. key, options.of_remember(seconds, tags), fn)
+    return load.fetch(space, prefix .. key, plain_plan(seconds), fn)
   end
 end
 
