@@ -37,6 +37,7 @@ struct cursor {
     /* the loop thread's */
     struct cursor *newer, *older; /* among the database's */
     struct cursor **ref;          /* Lua's pointer to it */
+    struct tusk_owned owned;      /* by the scope that it was begun in */
     struct job view;              /* the block that Lua takes rows from */
     struct shape shape;
     uint64_t begun; /* since when that block is filled, for the thread */

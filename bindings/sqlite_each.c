@@ -50,7 +50,7 @@ static void dispose(struct cursor *q, int done)
 }
 
 /* `counting`: the database is closing, and waits for connections that are in use. */
-static void close_cursor(struct cursor *q, int counting)
+static void leave_cursor(struct cursor *q, int counting)
 {
     uv_mutex_lock(&q->mutex);
     q->closed = 1;
@@ -71,6 +71,17 @@ static void close_cursor(struct cursor *q, int counting)
         tusk_wake(w);
     if (!busy)
         dispose(q, done);
+}
+
+static void close_cursor(struct cursor *q, int counting)
+{
+    tusk_disown(&q->owned);
+    leave_cursor(q, counting);
+}
+
+static void scope_ended(struct tusk_owned *o)
+{
+    leave_cursor((struct cursor *)((char *)o - offsetof(struct cursor, owned)), 0);
 }
 
 void cursors_close(struct database *db, int all)
@@ -150,6 +161,8 @@ int op_each(lua_State *L)
     h->cursor = q;
     q->ref = &h->cursor;
     enlist(x.db, q);
+    q->owned.end = scope_ended;
+    tusk_own(L, &q->owned);
     return 1;
 }
 
@@ -274,9 +287,9 @@ static int park(lua_State *L, struct cursor *q)
         atomic_store(&q->waiting, 1);
     }
     uv_mutex_unlock(&q->mutex);
-    if (ready) {
+    if (ready) { // since it was looked for
         lua_pushinteger(L, 0);
-        return 1;
+        return tusk_inline(L, 1);
     }
     if (wanted && submit(q)) {
         q->wait = NULL;

@@ -506,6 +506,24 @@ database.each_kind(function(kind, with)
     sum_preserved()
   end })
 
+  cases("db", "migrations are each applied once", function(dir)
+    db.migrate(dir)
+  end, {
+    setup = function()
+      all_opened()
+      local dir = temp.new()
+      temp.write(dir .. "/001_a.sql", "create table swept (n); insert into swept values (1);")
+      temp.write(dir .. "/002_b.sql", "insert into swept values (2);")
+      return dir
+    end,
+    check = function(dir)
+      db.migrate(dir)
+      assert.equal(2, db.value "select count(*) from swept")
+      db.exec "drop table swept; drop table tusk_migrations"
+      temp.remove(dir)
+    end,
+  })
+
   cases("db query", "queries, rows, single values", function()
     assert.equal(2, #db.query "select * from users")
     assert.equal("a", db.one("select name from users where id = ?", 1).name)

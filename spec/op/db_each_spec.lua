@@ -152,6 +152,20 @@ database.each_kind(function(kind, with)
       assert.equal(5000, db.users.count())
     end))
 
+    it("is closed when the scope ends that it was begun in", with(function(db)
+      fill(db, 5000)
+      local left = {}
+      for i = 1, 70 do
+        @scope(function()
+          left[i] = db.each("select id, name from users")
+          left[i]()
+        end)
+      end
+      local e = failure(function() for _ in left[70] do end end)
+      assert.same({ "closed", "the stream of rows is closed" }, { e.kind, e.message })
+      db.exec("drop table orders")
+    end))
+
     it("stops its statement when its task is cancelled, and everything else goes on", with(function(db)
       local function slow() return db.each(database.ENDLESS) end
       for _ = 1, 5 do assert.equal("timeout", failure(@timeout, "5ms", slow).kind) end
@@ -315,11 +329,9 @@ end)
 describe("@db.each over a file", function()
   it("reads a million rows in the memory of a few", function()
     database.with("file", function(db)
-      db.exec("create table t (id integer primary key, name text)")
-      db.exec("insert into t select x, 'name of ' || x from (" .. COUNT .. ")", 1000000)
       collectgarbage()
       local before, most, sum = resident(), 0, 0
-      for row in db.each("select id, name from t") do
+      for row in db.each("select x as id, 'name of ' || x as name from (" .. COUNT .. ")", 1000000) do
         sum = sum + row.id
         if row.id % 100000 == 0 then most = math.max(most, resident()) end
       end
