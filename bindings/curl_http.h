@@ -100,14 +100,15 @@ struct request {
     double elapsed;        /* seconds */
     long status, version, os_error;
     CURLcode code;
-    uint8_t handed;    /* woken with the head */
-    uint8_t given;     /* the task has returned with it, or never will */
-    uint8_t paused;    /* libcurl holds back what follows */
-    uint8_t ended;     /* nothing follows */
-    uint8_t closed;    /* what follows is not wanted */
-    uint8_t started;   /* given to a connection that was made */
-    uint8_t sent;      /* bytes of it may have left */
-    uint8_t head_done; /* the final answer's header block is complete */
+    uint8_t handed;     /* woken with the head */
+    uint8_t given;      /* the task has returned with it, or never will */
+    uint8_t paused;     /* libcurl holds back what follows */
+    uint8_t ended;      /* nothing follows */
+    uint8_t closed;     /* what follows is not wanted */
+    uint8_t started;    /* given to a connection that was made */
+    uint8_t connecting; /* a socket of its own is not yet connected */
+    uint8_t sent;       /* bytes of it may have left */
+    uint8_t head_done;  /* the final answer's header block is complete */
     uint8_t too_large, head_too_large, no_memory, repeated;
     uint8_t abandoned; /* cancelled after bytes had left */
     uint8_t unwatched; /* its socket could not be watched */

@@ -114,13 +114,16 @@ size_t body_part(char *data, size_t size, size_t count, void *ud)
 int before_send(void *ud, char *ip, char *local_ip, int port, int local_port)
 {
     (void)ip, (void)local_ip, (void)port, (void)local_port;
-    struct request *r = ((struct handle *)ud)->request;
+    struct handle *h = ud;
+    struct request *r = h->request;
     long size = 0;
-    curl_easy_getinfo(r->handle->easy, CURLINFO_REQUEST_SIZE, &size);
+    curl_easy_getinfo(h->easy, CURLINFO_REQUEST_SIZE, &size);
     if (r->started && size > 0 && !r->spec->idempotent) {
         r->repeated = 1;
         return CURL_PREREQFUNC_ABORT;
     }
+    h->special |= r->started; // it counts how often it tried again, and only a reset ends that
     r->started = 1;
+    r->connecting = 0;
     return CURL_PREREQFUNC_OK;
 }

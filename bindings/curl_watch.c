@@ -149,7 +149,7 @@ int watch_set(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud)
     struct http *http = ud;
     struct request *r = request_of(easy);
     struct watch *w = watch_of(http, fd);
-    int connected = r && r->started;
+    int connected = r && r->started && !r->connecting; // it may have started on another before
     if (what == CURL_POLL_REMOVE) {
         if (w)
             watch_rest(w, connected);
@@ -171,12 +171,15 @@ int watch_set(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud)
 curl_socket_t socket_open(void *ud, curlsocktype purpose, struct curl_sockaddr *a)
 {
     (void)purpose;
-    struct request *r = ((struct handle *)ud)->request;
+    struct handle *h = ud;
+    struct request *r = h->request;
+    h->special |= r->started; // tries again: see before_send
     int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
     if (fd < 0) {
         r->os_error = errno;
         return CURL_SOCKET_BAD;
     }
+    r->connecting = 1;
     struct watch *stale = watch_of(r->http, fd);
     if (stale)
         watch_end(stale);

@@ -119,6 +119,28 @@ describe("A cancelled @http request", function()
     end)
   end)
 
+  -- libcurl closes a socket that it has not connected by itself, and only then says so.
+  it("stops while it is sent again over a second connection, and what comes next works", function()
+    raw_server.with(function(connection, request)
+      if request.target ~= "/again" then
+        connection.kept = true
+        connection:write(raw_server.response(200, {}, request.target))
+      elseif connection.kept then
+        connection:reset()
+      end
+    end, function(server)
+      for turns = 0, 60 do
+        assert.equal("/kept", @http.get(server.url .. "/kept"):text())
+        @scope(function(s)
+          s:spawn(@http.get, server.url .. "/again")
+          for _ = 1, turns % 20 do @sleep(0) end
+          s:cancel()
+        end)
+        @sleep(0) -- the loop polls
+      end
+    end)
+  end)
+
   it("gives its place in line to the next", function()
     stalled(function(server)
       local client = @http.client { base = server.url, max_connections = 1 }

@@ -236,6 +236,13 @@ describe("@http on a kept connection that the server has closed", function()
     end)
   end)
 
+  it("does so as often as that happens", function()
+    raw_server.with(fickle, function(server)
+      for _ = 1, 20 do @http.get(server.url) end
+      assert.is_true(server.accepted >= 20)
+    end)
+  end)
+
   it("never sends a POST again", function()
     raw_server.with(fickle, function(server)
       @http.get(server.url)
