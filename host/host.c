@@ -126,6 +126,7 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
     h->root.on_error = ON_ERROR_LOG;
     h->root.is_task = 1; // in so far as it is no explicit one
     h->watch.of_watch = 1;
+    stray_init(h);
     h->now = host_now(h);
     if (uv_mutex_init(&h->post_mutex))
         goto fail_mutex;

@@ -103,8 +103,10 @@ struct explicit_scope { /* userdata: a scope opened inside a task */
     struct timer timer;
     uint32_t magic;
     uint64_t deadline;
-    double after;  /* what it was given: seconds */
-    lua_State *co; /* the user's coroutine that opened it; NULL: the task itself */
+    double after;      /* what it was given: seconds */
+    lua_State *co;     /* the user's coroutine that opened it; NULL: the task itself */
+    struct task *left; /* it was abandoned in this one, and Lua has not been told; or NULL */
+    uint32_t left_id;
 };
 
 struct heap_entry {
@@ -133,7 +135,10 @@ enum callback {
     CALL_SWEPT,     /* (): the checkpoint that a sweep cancels at */
     CALL_XPCALL,    /* Lua's own xpcall */
     CALL_NAMED,     /* (held, options, fn, ...) -> task */
+    CALL_ABANDONED, /* (scope, task | nil): a coroutine of the user's will never end it; (): start
+                       what sees to those that were told */
     TASK_META,      /* the metatable of handles */
+    STRAYS,         /* address -> scope, weakly: those that coroutines of the user's open */
     COROUTINES,     /* coroutine -> what is special about resuming it: see coroutine.lua */
     CALL_COUNT
 };
@@ -195,6 +200,7 @@ struct tusk {
         lua_Hook function;
         int mask, count;
     } users_hook;           /* put aside while one of the host's is set */
+    struct tusk_hook left;  /* starts what sees to abandoned scopes */
     int hooked, insisting;  /* one is; that of insist.c */
     atomic_int interrupted; /* that of interrupt.c */
     int stopping, closing;  /* closing: 1 tasks are ended, 2 Lua goes */
@@ -226,6 +232,7 @@ int task_pause(lua_State *L, struct tusk *h, int n);
 enum {
     TASK_HELD = 1,   /* its failure waits for an await */
     TASK_INSIDE = 2, /* spawned by the host's own Lua */
+    TASK_LATER = 8,  /* begins at its turn, for nothing may run now */
     TASK_AT_SITE = 4 /* by a function of one place: see site_function */
 };
 /* Starts the function and its nargs on top of L as a child of s; pushes its handle. May raise. */
@@ -270,8 +277,10 @@ static inline struct explicit_scope *scope_explicit(const struct scope *s)
 }
 
 /* stray.c */
-void stray_note(lua_State *L, struct tusk *h);          /* the user's coroutine L opens a scope */
+/* The user's coroutine L opens a scope: the userdata on top, which is given an environment. */
+void stray_note(lua_State *L, struct tusk *h);
 void stray_abandon_all(struct tusk *h, struct task *t); /* the scopes that t's code has left open */
+void stray_init(struct tusk *h);
 void stray_open(lua_State *L);
 
 /* timer.c: a heap of {due, who} for each clock; the real one's is under one uv_timer */

@@ -109,9 +109,9 @@ static int op_modules(lua_State *L)
 static int op_use(lua_State *L)
 {
     static const char *const names[] = {
-        "error",     "cancelled", "refuse",   "handler",    "outcome", "failed",
-        "unhandled", "deadlock",  "stopping", "stuck",      "watch",   "swept",
-        "xpcall",    "named",     "task",     "coroutines", NULL};
+        "error",     "cancelled", "refuse", "handler",    "outcome", "failed", "unhandled",
+        "deadlock",  "stopping",  "stuck",  "watch",      "swept",   "xpcall", "named",
+        "abandoned", "task",      "strays", "coroutines", NULL};
     struct tusk *h = HOST(L);
     int which = luaL_checkoption(L, 1, NULL, names);
     lua_settop(L, 2);

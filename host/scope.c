@@ -139,8 +139,6 @@ static int op_open(lua_State *L)
         return host_raise_cancelled(L, h, 0);
     struct task *t = h->current;
     int stray = L != t->co;
-    if (stray)
-        stray_note(L, h);
     struct explicit_scope *x = lua_newuserdata(L, sizeof *x);
     *x = (struct explicit_scope){.magic = SCOPE_MAGIC, .deadline = UINT64_MAX};
     x->co = stray ? L : NULL;
@@ -150,6 +148,8 @@ static int op_open(lua_State *L)
     x->scope.parent = t->scope;
     lua_pushvalue(L, stray ? 5 : 4);
     lua_setmetatable(L, -2);
+    if (stray)
+        stray_note(L, h);
     if (lua_type(L, 1) == LUA_TNUMBER)
         set_deadline(L, h, x, lua_tonumber(L, 1));
     x->scope.task = t;

@@ -96,6 +96,7 @@ static void record_put(struct tusk *h, struct task *t)
             lua_rawseti(t->co, LUA_REGISTRYINDEX, t->handle_ref);
         }
     }
+    t->handle = NULL;
     t->next = h->spare;
     h->spare = t;
 }
@@ -410,7 +411,7 @@ int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how
     load(L, t, nargs);
     scope_link(s, &t->own);
     h->live++;
-    if (h->depth >= NEST_MAX)
+    if (h->depth >= NEST_MAX || how & TASK_LATER)
         task_ready(h, t, t->nargs);
     else
         run(h, t);

@@ -100,6 +100,16 @@ static int op_spawn_root(lua_State *L)
     return task_start(L, h, &h->root, lua_gettop(L) - 1, TASK_INSIDE);
 }
 
+/* spawn_later(task | nil, fn, ...): a child of that task's, or of the host; it begins at its turn
+ */
+static int op_spawn_later(lua_State *L)
+{
+    struct tusk *h = HOST(L);
+    struct handle *d = task_test_handle(L, 1);
+    struct scope *owner = d && d->task ? &d->task->own : &h->root;
+    return task_start(L, h, owner, lua_gettop(L) - 2, TASK_INSIDE | TASK_LATER);
+}
+
 /* Pushes the values of the task at 1, which has ended, or raises what it failed with. */
 static int push_result(lua_State *L, struct handle *d)
 {
@@ -277,6 +287,7 @@ void task_open(lua_State *L)
     static const luaL_Reg functions[] = {
         {"spawn", op_spawn},
         {"spawn_root", op_spawn_root},
+        {"spawn_later", op_spawn_later},
         {"spawn_inside", op_spawn_inside},
         {"async", op_async},
         {"async_inside", op_async_inside},

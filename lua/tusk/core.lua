@@ -5,6 +5,7 @@ local errors = require "tusk.errors"
 local wait = require "tusk.wait"
 local task = require "tusk.task"
 local scope = require "tusk.scope"
+require "tusk.stray"
 
 kernel.use("xpcall", xpcall)
 kernel.use("handler", errors.at_base)
@@ -33,9 +34,9 @@ function core.local_get(key)
   return mine and mine[key]
 end
 
---- Binds a value to the running task: its children do not see it.
-function core.local_set(key, value)
-  local me = kernel.current()
+--- Binds a value to the running task, or a given one: its children do not see it.
+function core.local_set(key, value, of)
+  local me = of or kernel.current()
   local mine = locals[me]
   if not mine then
     mine = {}

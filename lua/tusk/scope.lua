@@ -6,7 +6,7 @@ local named = require "tusk.named"
 
 local c_open, c_join, c_close, c_start = kernel.scope_open, kernel.scope_join, kernel.scope_close, kernel.scope_start
 local note = errors.note
-local xpcall = xpcall
+local getmetatable, getfenv, xpcall = getmetatable, debug.getfenv, xpcall
 
 local ASKED, TIMEOUT, SHUTDOWN, OUTER = 1, 3, 4, 5 -- enum cancel_reason
 local REASONS = { "cancelled", "sibling_failed", "timeout", "shutdown", "outer" }
@@ -22,8 +22,18 @@ local scope = {}
 local extra = setmetatable({}, { __mode = "k" }) -- what few scopes have: name, finalizers, errors …
 local supervisors = setmetatable({}, { __mode = "v" }) -- by address
 
-local function extra_of(s)
+-- For one that a user's coroutine opens: that may be dropped and never run to its end. It keeps what it has in its
+-- environment: finalizers name their scope, and would keep it alive in a table.
+local stray_meta = { __name = "scope", __gc = kernel.scope_collect }
+
+local function extra_at(s)
   local x = extra[s]
+  if x == nil and getmetatable(s) == stray_meta then return getfenv(s) end
+  return x
+end
+
+local function extra_of(s)
+  local x = extra_at(s)
   if not x then
     x = {}
     extra[s] = x
@@ -99,14 +109,13 @@ local meta = { __name = "scope" }
 function meta.__index(s, key)
   local method = Scope[key]
   if method then return method end
-  local x = extra[s]
+  local x = extra_at(s)
   if key == "errors" then return x and x.errors or failed_with(kernel.scope_errors(s)) end
   if key == "name" then return x and x.name end
   check.no_field("a scope", key, Scope, { "errors", "name" })
 end
 
--- For one that a user's coroutine opens: that may be dropped and never run to its end.
-local stray_meta = { __name = "scope", __index = meta.__index, __gc = kernel.scope_collect }
+stray_meta.__index = meta.__index
 
 local function duration_text(seconds)
   return seconds < 1 and ("%gms"):format(seconds * 1000) or ("%gs"):format(seconds)
@@ -160,7 +169,7 @@ local function settle(s, ok, err)
   if c_join(s, ok) == nil then
     while c_join(s, true) == nil do end
   end
-  local x = extra[s]
+  local x = extra_at(s)
   while x and x.finalizers and x.finalizers[1] do
     err = finalize(s, x, err)
     while c_join(s, true) == nil do end
@@ -170,7 +179,7 @@ end
 
 -- The end of a scope whose outcome is not simply that its body returned.
 local function leave_badly(s, reason, noticed, failures, err, body_first, ...)
-  local x = extra[s]
+  local x = extra_at(s)
   if x and x.on_error == "collect" then
     x.errors = failed_with(failures)
     failures = nil
@@ -241,6 +250,27 @@ end
 function scope.supervisor()
   local s = supervisors[kernel.supervisor()]
   return s and kernel.scope_reason(s) == 0 and s or nil
+end
+
+--- fn() if the coroutine of the user's that has opened this scope never ends it: it was dropped, or its task has
+--- ended. It runs after what the scope has deferred. Nothing for a scope that the task itself opens: that always ends.
+function scope.on_abandon(s, fn)
+  if getmetatable(s) == stray_meta then getfenv(s).abandoned = fn end
+end
+
+--- Is there anything to run when it was abandoned?
+function scope.has_deferred(s)
+  local x = getfenv(s)
+  return x.abandoned ~= nil or x.finalizers ~= nil and x.finalizers[1] ~= nil
+end
+
+--- Runs what an abandoned scope has deferred -> what that fails with, or nil.
+function scope.finish_abandoned(s)
+  local x = getfenv(s)
+  x.finalizers = x.finalizers or {}
+  if x.abandoned then table.insert(x.finalizers, 1, x.abandoned) end
+  x.abandoned = nil
+  return finalize(s, x)
 end
 
 scope.Scope = Scope

@@ -4,8 +4,10 @@ local check = require "tusk.check"
 local core = require "tusk.core"
 local dots = require "tusk.dots"
 local errors = require "tusk.errors"
+local scope = require "tusk.scope"
 
 local wake_in, park_in, cancelled = kernel.wake_in, kernel.park_in, kernel.cancelled
+local in_generator = kernel.in_generator
 local checkpoint, note, rethrow = core.checkpoint, errors.note, errors.rethrow
 
 ---@class tusk.Semaphore
@@ -40,6 +42,26 @@ local function given_back(self, ok, ...)
   rethrow((...))
 end
 
+-- A coroutine of the user's may be dropped with the permit in its hands: a scope sees to that.
+local function held(s, hold, fn, ...)
+  scope.on_abandon(s, function()
+    hold.over = true
+    give(hold.semaphore)
+  end)
+  return fn(...)
+end
+
+local function hold_given_back(hold, ok, ...)
+  if not hold.over then give(hold.semaphore) end
+  if ok then return ... end
+  rethrow((...))
+end
+
+local function in_scope(self, fn, ...)
+  local hold = { semaphore = self }
+  return hold_given_back(hold, xpcall(scope.run, note, nil, held, hold, fn, ...))
+end
+
 --- fn(…) holding a permit, which is given back however that ends.
 ---@param fn function
 ---@return any ... what fn returns
@@ -47,10 +69,14 @@ function Semaphore:with(fn, ...)
   dots.colon(Semaphore, self, "semaphore", "with")
   check.callable("fn", fn)
   take(self)
+  if in_generator() then return in_scope(self, fn, ...) end
   return given_back(self, xpcall(fn, note, ...))
 end
 
-semaphore.holders[Semaphore.with] = function(self) return self end
+local function itself(self)
+  return self
+end
+semaphore.holders[Semaphore.with], semaphore.holders[in_scope] = itself, itself
 
 ---@class tusk.Lease
 local Lease = {}

@@ -5,6 +5,7 @@ local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
 local raw = require "tusk.binding.sqlite"
+local scope = require "tusk.scope"
 
 local settle = core.settle
 local transaction = {}
@@ -67,14 +68,19 @@ local function pack(...)
 end
 
 -- Children started in the body are waited for before the transaction ends.
-local function in_scope(_, fn, namespace)
+local function in_scope(s, fn, namespace, abandoned)
+  scope.on_abandon(s, abandoned)
   return fn(namespace)
 end
 
-local function run_body(tx, fn)
-  local before = core.local_get(tx.database)
+-- abandoned() if it runs in a coroutine that is never run to its end.
+local function run_body(tx, fn, abandoned)
+  local before, me = core.local_get(tx.database), core.current()
   core.local_set(tx.database, tx)
-  local out = pack(pcall(core.scope, nil, in_scope, fn, tx.namespace))
+  local out = pack(pcall(core.scope, nil, in_scope, fn, tx.namespace, function()
+    core.local_set(tx.database, before, me)
+    abandoned()
+  end))
   core.local_set(tx.database, before)
   return out
 end
@@ -118,8 +124,19 @@ local function tell_if_idle(tx, busy)
     .. "waits for it, so wait before it or after it"):format(place, held, held - busy), { held = held, idle = held - busy })
 end
 
+-- What a transaction or savepoint ends with that was undone before: its coroutine is run on after all.
+local function too_late(out)
+  if out[1] then errors.raise("closed", "the transaction was rolled back: its coroutine had been left") end
+  error(out[2], 0)
+end
+
 local function finish(tx, out)
+  if tx.abandoned then too_late(out) end
   local busy
+  if out[1] and tx.savepoints[1] then
+    out = { false, errors.new("db.aborted",
+      "a transaction inside of this one is still open, in a coroutine that was not run to its end") }
+  end
   if out[1] then
     local ok, e = pcall(command, "commit", tx.raw)
     if ok then busy = e else out = { false, e } end
@@ -136,7 +153,11 @@ local function outermost(database, begin, fn, loose)
   local tx = new(database, settle(raw.begin(database:handle(), begin, loose)))
   tx.namespace = database.namespace_of(tx)
   count(database, tx, 1)
-  return finish(tx, run_body(tx, fn))
+  return finish(tx, run_body(tx, fn, function()
+    tx.abandoned = true
+    undo(tx)
+    count(database, tx, -1)
+  end))
 end
 
 -- ---- savepoints ----
@@ -152,6 +173,13 @@ local function close_savepoint(tx, name, ok, hooks)
   command("control", tx.raw, "RELEASE " .. name)
 end
 
+local function forget_savepoint(tx, mine)
+  for i = #tx.savepoints, 1, -1 do
+    if tx.savepoints[i] == mine then table.remove(tx.savepoints, i) end
+  end
+  tx.line:wake_all()
+end
+
 local function inner(tx, fn)
   local handle = tx:handle()
   local mine = { owner = core.current() }
@@ -159,7 +187,12 @@ local function inner(tx, fn)
   table.insert(tx.savepoints, mine)
   local hooks = #tx.hooks
   local begun, err = pcall(command, "control", handle, "SAVEPOINT " .. name)
-  local out = begun and run_body(tx, fn) or { false, err }
+  local out = begun and run_body(tx, fn, function()
+    mine.abandoned = true
+    pcall(close_savepoint, tx, name, false, hooks)
+    forget_savepoint(tx, mine)
+  end) or { false, err }
+  if mine.abandoned then too_late(out) end
   if begun then
     local closed, why = pcall(close_savepoint, tx, name, out[1], hooks)
     if out[1] and not closed then
@@ -167,8 +200,7 @@ local function inner(tx, fn)
       out = { false, why }
     end
   end
-  table.remove(tx.savepoints)
-  tx.line:wake_all()
+  forget_savepoint(tx, mine)
   if not out[1] then error(out[2], 0) end
   return unpack(out, 2, out.n)
 end

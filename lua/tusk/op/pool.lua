@@ -76,6 +76,21 @@ local function work(self, holder, fn, ...)
   return fn(value, ...)
 end
 
+local function free(self)
+  self.in_use = self.in_use - 1
+  semaphore.give(self.gate)
+end
+
+-- The same in a coroutine of the user's, which may be dropped with the thing in its hands: a scope sees to that.
+local function work_in_scope(s, self, holder, ...)
+  scope.on_abandon(s, function()
+    holder.gone = true
+    if holder.entry then discard(self, holder.entry) end
+    free(self)
+  end)
+  return work(self, holder, ...)
+end
+
 -- Back into the pool, unless its holder failed or was cancelled: then nobody knows what state it is in.
 local function put_back(self, entry, ok, err)
   entry.since = nil
@@ -85,9 +100,10 @@ local function put_back(self, entry, ok, err)
 end
 
 local function leave(self, holder, ok, ...)
-  if holder.entry then put_back(self, holder.entry, ok, not ok and (...) or nil) end
-  self.in_use = self.in_use - 1
-  semaphore.give(self.gate)
+  if not holder.gone then
+    if holder.entry then put_back(self, holder.entry, ok, not ok and (...) or nil) end
+    free(self)
+  end
   if ok then return ... end
   errors.rethrow((...))
 end
@@ -109,6 +125,9 @@ function Pool:with(fn, ...)
   check_open(self)
   self.in_use = self.in_use + 1
   local holder = {}
+  if kernel.in_generator() then
+    return leave(self, holder, xpcall(scope.run, errors.note, nil, work_in_scope, self, holder, fn, ...))
+  end
   return leave(self, holder, xpcall(work, errors.note, self, holder, fn, ...))
 end
 
