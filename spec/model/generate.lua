@@ -7,6 +7,9 @@
 --   defer ref body                                  on a scope
 --   try body · pcall body
 --   send ch · recv ch · close ch                    of program.channels, a list of capacities
+--   with sem body                                   of program.semaphores, a list of sizes
+--   select cases [d = its timeout]                  each { ch } or { ref = a task }, in order of priority
+--   shield timeout body
 --
 -- `id`, `ref` and `into` are numbers of statements. What has not been started when it is named is left alone.
 -- Durations are small whole numbers, so that much happens at the same moment. A shield always has a timeout, and
@@ -16,7 +19,8 @@ local generate = { LIMIT = 1000 }
 local PLAIN = "sleep sleep sleep sleep yield fail scope scope spawn spawn spawn cancel return "
 local HELD = PLAIN .. "async async await await await try try pcall pcall defer defer "
 local HANDED = HELD .. "send send send send recv recv recv recv recv close "
-local LEVELS = { PLAIN, HELD, HANDED }
+local CHOSEN = HANDED .. "select select select select with with with with with with shield "
+local LEVELS = { PLAIN, HELD, HANDED, CHOSEN }
 generate.LEVELS = #LEVELS
 
 local function words(text)
@@ -37,7 +41,9 @@ local function dice(seed)
 end
 
 local STARTS = { spawn = true, async = true }
-local HAS_BODY = { scope = true, spawn = true, async = true, defer = true, try = true, pcall = true }
+local HAS_BODY = {
+  scope = true, spawn = true, async = true, defer = true, try = true, pcall = true, with = true, shield = true,
+}
 local CATCHES = { async = true, try = true, pcall = true, defer = true }
 local DEPTH = 6
 
@@ -58,6 +64,15 @@ local function pick_scope(g, node)
   return pick(g, node, "scope") or 0
 end
 
+local function cases(g, node)
+  local list = {}
+  for i = 1, g.roll(3) do
+    local ref = g.roll(3) == 1 and pick(g, node, "async", "spawn") or nil
+    list[i] = { ref = ref, ch = not ref and g.roll(2) or nil }
+  end
+  return list
+end
+
 local function fill(g, node)
   local op, roll = node.op, g.roll
   if op == "sleep" then node.d = roll(6) end
@@ -71,6 +86,9 @@ local function fill(g, node)
   if op == "await" then node.ref = pick(g, node, "async", "async", "spawn") or 0 end
   if node.ref == 0 and op == "await" then node.op, node.d = "sleep", roll(6) end
   if op == "defer" then node.ref = pick_scope(g, node) end
+  if op == "with" then node.sem = roll(3) == 1 and 2 or 1 end
+  if op == "shield" then node.timeout = roll(8) end
+  if op == "select" then node.cases, node.d = cases(g, node), roll(3) > 1 and roll(6) - 1 or nil end
   if op == "send" or op == "recv" or op == "close" then node.ch = roll(3) == 1 and 2 or 1 end
 end
 
@@ -102,12 +120,13 @@ function statements(g, around, depth)
 end
 
 --- The program of this seed.
----@param level integer 1: scopes, tasks, sleeps, cancels; 2: awaits, tries, finalizers, shields too; 3: channels too
+---@param level integer 1: scopes, tasks, sleeps, cancels; 2: awaits, tries, finalizers, shields too; 3: channels too;
+---  4: selects, semaphores too
 function generate.program(seed, level)
   local roll = dice(seed)
   local g = { roll = roll, level = level, ops = words(LEVELS[level]), id = 0, all = {}, channels = {} }
   for i = 1, 2 do g.channels[i] = roll(3) - 1 end
-  local root = { op = "scope", id = 0, timeout = generate.LIMIT, channels = g.channels, inside = {}, scopes = { 0 } }
+  local root = { op = "scope", id = 0, timeout = generate.LIMIT, channels = g.channels, semaphores = { 1, 2 }, inside = {}, scopes = { 0 } }
   g.all[1], g.left, root.body = root, 4 + roll(36), {}
   while g.left > 0 do
     local node = statement(g, root, 1)
@@ -120,7 +139,7 @@ end
 
 --- Is this still one of the language?
 function generate.valid(node)
-  if node.shield and not node.timeout then return false end
+  if (node.shield or node.op == "shield") and not node.timeout then return false end
   for _, inner in ipairs(node.body or {}) do
     if not generate.valid(inner) then return false end
   end
@@ -134,7 +153,11 @@ function generate.size(node)
   return n
 end
 
-local FIELDS = { "d", "ref", "into", "timeout", "shield", "collect", "ch" }
+local FIELDS = { "d", "ref", "into", "timeout", "shield", "collect", "ch", "sem" }
+
+local function case_text(c)
+  return c.ch and "ch" .. c.ch or "t" .. c.ref
+end
 
 --- As text, a statement a line.
 function generate.text(node, indent)
@@ -143,10 +166,13 @@ function generate.text(node, indent)
   for _, field in ipairs(FIELDS) do
     if node[field] ~= nil then parts[#parts + 1] = field .. "=" .. tostring(node[field]) end
   end
+  for i, c in ipairs(node.cases or {}) do parts[#parts + 1] = ("case%d=%s"):format(i, case_text(c)) end
   if node.channels then parts[#parts + 1] = "channels=" .. table.concat(node.channels, ",") end
   local lines = { table.concat(parts, " ") }
   for _, inner in ipairs(node.body or {}) do lines[#lines + 1] = generate.text(inner, indent .. "  ") end
   return table.concat(lines, "\n")
 end
+
+generate.case_text = case_text
 
 return generate

@@ -11,7 +11,7 @@ local BATCH = 5000
 
 -- The richest language half of the time.
 local function level_of(seed)
-  return math.min(seed % 4 + 1, generate.LEVELS)
+  return math.min(seed % 6 + 1, generate.LEVELS)
 end
 
 -- What is expected, and what happened instead; nil if that is one of the orders that are allowed.
@@ -58,4 +58,7 @@ describe("a rule that is broken on purpose is found, and the program made small:
   it("a shield does not hold", function() found("shield", 2, 8) end)
   it("finalizers run first in, first out", function() found("defer", 2, 8) end)
   it("a channel is last in, first out", function() found("fifo", 3, 9) end)
+  it("a select takes of every case that is ready", function() found("select", 4, 9) end)
+  it("the last who waits for a permit is the first to have it", function() found("line", 4, 11) end)
+  it("a cancelled holder keeps its permit", function() found("permit", 4, 6) end)
 end)

@@ -1,5 +1,6 @@
 -- What a program (see generate.lua) does, by the rules of world.lua.
 local World = require "spec.model.world"
+local choice = require "spec.model.choice"
 local trace = require "spec.model.trace"
 
 local acts = {} -- operation → function(run, task, node, k); k(ok, value, second)
@@ -90,8 +91,9 @@ function acts.await(run, task, node, k)
   checkpoint(run, task, k, function()
     if other.ended then return result(other, k) end
     if other == task then return k(false, World.error "argument") end
-    table.insert(other.awaiters, task)
-    wait(run, task, k, take_out(other.awaiters, task), function() result(other, k) end)
+    local waiter = { wake = function() run.world:ready(task) end }
+    table.insert(other.awaiters, waiter)
+    wait(run, task, k, take_out(other.awaiters, waiter), function() result(other, k) end)
   end)
 end
 
@@ -132,7 +134,7 @@ function acts.send(run, task, node, k)
   checkpoint(run, task, k, function()
     if ch.closed then return k(false, World.error "closed") end
     if ch.receivers[1] then
-      run.world:ready(table.remove(ch.receivers, 1), false, node.id)
+      table.remove(ch.receivers, 1).wake(node.id)
       return k(true)
     end
     if #ch.buffer < ch.capacity then
@@ -163,8 +165,9 @@ function acts.recv(run, task, node, k)
     local value = next_value(run, ch)
     if value then return k(true, value) end
     if ch.closed then return k(true, nil, "closed") end
-    table.insert(ch.receivers, task)
-    wait(run, task, k, take_out(ch.receivers, task), function(v)
+    local receiver = { wake = function(v) run.world:ready(task, false, v) end }
+    table.insert(ch.receivers, receiver)
+    wait(run, task, k, take_out(ch.receivers, receiver), function(v)
       if v then return k(true, v) end
       return k(true, nil, "closed")
     end)
@@ -175,19 +178,56 @@ function acts.close(run, _, node, k)
   local ch = run.channels[node.ch]
   if ch.closed then return k(true) end
   ch.closed = true
-  for _, task in ipairs(ch.receivers) do run.world:ready(task) end
+  while ch.receivers[1] do table.remove(ch.receivers, 1).wake() end
   for _, sender in ipairs(ch.senders) do run.world:ready(sender.task, false, true) end
-  ch.receivers, ch.senders = {}, {}
+  ch.senders = {}
   return k(true)
+end
+
+-- ---- permits ----
+
+local function give(run, sem)
+  local waiter = table.remove(sem.line, run.broken.line and #sem.line or 1)
+  if waiter then run.world:ready(waiter) else sem.available = sem.available + 1 end
+end
+
+acts["with"] = function(run, task, node, k)
+  local sem = run.semaphores[node.sem]
+  local function inside()
+    return body(run, task, node.body, function(ok, value)
+      if ok or value.kind ~= "cancelled" or not run.broken.permit then give(run, sem) end
+      return k(ok, value)
+    end)
+  end
+  checkpoint(run, task, k, function()
+    if sem.available > 0 then
+      sem.available = sem.available - 1
+      return inside()
+    end
+    table.insert(sem.line, task)
+    wait(run, task, k, take_out(sem.line, task), inside)
+  end)
+end
+
+function acts.shield(run, task, node, k)
+  return run.world:scope(task, { timeout = node.timeout, shielded = true }, function(_, done)
+    return body(run, task, node.body, done)
+  end, k)
+end
+
+function acts.select(run, task, node, k)
+  return choice(run, task, node, k, { checkpoint = checkpoint, wait = wait, result = result, next_value = next_value })
 end
 
 local reference = {}
 
 --- What happens: the list of marks, in order.
----@param broken table|nil rules to break on purpose: shield, defer, sibling, fifo
+---@param broken table|nil rules to break on purpose: shield, defer, sibling, fifo, select, line, permit
 function reference.run(program, newest_first, broken)
   local world = World.new(newest_first, broken)
-  local run = { world = world, broken = broken or {}, marks = {}, tasks = {}, scopes = {}, collecting = {}, channels = {} }
+  local run = { world = world, broken = broken or {}, marks = {}, tasks = {}, scopes = {}, collecting = {}, channels = {},
+    semaphores = {} }
+  for i, size in ipairs(program.semaphores) do run.semaphores[i] = { available = size, line = {} } end
   for i, capacity in ipairs(program.channels) do
     run.channels[i] = { capacity = capacity, buffer = {}, senders = {}, receivers = {} }
   end
@@ -199,7 +239,7 @@ function reference.run(program, newest_first, broken)
   end)
   world:run()
   assert(main.ended, "the reference has come to a halt")
-  trace.states(run.marks, run.tasks, run.collecting)
+  trace.states(run.marks, run.tasks, run.collecting, run.semaphores)
   return run.marks
 end
 

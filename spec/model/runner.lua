@@ -1,4 +1,5 @@
 -- Runs a program (see generate.lua) on Tusk, on the virtual clock.
+local generate = require "spec.model.generate"
 local kernel = require "tusk.kernel"
 local test = require "tusk.test"
 local trace = require "spec.model.trace"
@@ -90,19 +91,48 @@ function acts.send(run, node) run.channels[node.ch]:send(node.id) end
 function acts.recv(run, node) return run.channels[node.ch]:recv() end
 function acts.close(run, node) run.channels[node.ch]:close() end
 
+acts["with"] = function(run, node)
+  return run.semaphores[node.sem]:with(body, run, node.body)
+end
+
+function acts.shield(run, node)
+  return @shield({ timeout = node.timeout }, body, run, node.body)
+end
+
+function acts.select(run, node)
+  local cases = { timeout = node.d }
+  for _, c in ipairs(node.cases) do
+    local it = run.channels[c.ch] or run.tasks[c.ref]
+    if it then table.insert(cases, { it, generate.case_text(c) }) end
+  end
+  if not cases[1] and not node.d then return "none" end
+  local name, value, why = @select(cases)
+  return name, why or value
+end
+
+-- Tasks; not those that see to generators which other specs have left.
+local function count_tasks()
+  local n = 0
+  for _, t in ipairs(kernel.tasks()) do
+    if t.name ~= "finalizers" then n = n + 1 end
+  end
+  return n
+end
+
 local runner = {}
 
 --- What happened: the list of marks, in order.
 function runner.run(program)
-  local run = { marks = {}, tasks = {}, scopes = {}, collecting = {}, channels = {} }
+  local run = { marks = {}, tasks = {}, scopes = {}, collecting = {}, channels = {}, semaphores = {} }
+  for i, size in ipairs(program.semaphores) do run.semaphores[i] = @semaphore(size) end
   for i, capacity in ipairs(program.channels) do run.channels[i] = @channel(capacity) end
-  local before = #kernel.tasks()
+  local before = count_tasks()
   test.clock(function()
     local function note(...) trace.note(run.marks, program, test.now(), ...) end
     note(pcall(acts.scope, run, program))
   end)
-  trace.states(run.marks, run.tasks, run.collecting)
-  local left = #kernel.tasks() - before
+  trace.states(run.marks, run.tasks, run.collecting, run.semaphores)
+  local left = count_tasks() - before
   if left > 0 then table.insert(run.marks, left .. " tasks left") end
   return run.marks
 end

@@ -21,6 +21,9 @@ local function edits(list, i, try)
   for _, field in ipairs { "shield", "collect", "timeout", "into" } do
     if node[field] then try(function() node[field] = nil end) end
   end
+  for k = 1, node.cases and #node.cases > 1 and #node.cases or 0 do
+    try(function() table.remove(node.cases, k) end)
+  end
   for _, field in ipairs { "d", "timeout" } do
     if (node[field] or 1) > 1 then try(function() node[field] = node[field] - 1 end) end
   end

@@ -28,14 +28,15 @@ local function sorted(list)
   return ids
 end
 
---- How each task ended, and what children of each scope failed with, if they were collected.
-function trace.states(marks, tasks, collecting)
+--- How each task ended, what children of each scope failed with, if they were collected, and the permits there are.
+function trace.states(marks, tasks, collecting, semaphores)
   for _, id in ipairs(sorted(tasks)) do marks[#marks + 1] = ("task %d: %s"):format(id, tasks[id].state) end
   for _, id in ipairs(sorted(collecting)) do
     for _, e in ipairs(collecting[id].errors) do
       marks[#marks + 1] = ("collected by scope %d: %s"):format(id, shown(e, {}))
     end
   end
+  for i, sem in ipairs(semaphores) do marks[#marks + 1] = ("semaphore %d: %d"):format(i, sem.available) end
 end
 
 return trace

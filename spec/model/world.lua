@@ -215,8 +215,7 @@ function World:end_task(task)
     if not (task.held or owner.collect or self.broken.sibling) then self:cancel(owner, "sibling_failed") end
   end
   task.ended = true
-  for _, waiter in ipairs(task.awaiters) do self:ready(waiter) end
-  task.awaiters = {}
+  while task.awaiters[1] do table.remove(task.awaiters, 1).wake() end
   self:unlink(own)
 end
 
