@@ -117,12 +117,12 @@ int before_send(void *ud, char *ip, char *local_ip, int port, int local_port)
     struct handle *h = ud;
     struct request *r = h->request;
     long size = 0;
+    h->special |= r->started; // it counts how often it tried again, and only a reset ends that
     curl_easy_getinfo(h->easy, CURLINFO_REQUEST_SIZE, &size);
     if (r->started && size > 0 && !r->spec->idempotent) {
         r->repeated = 1;
         return CURL_PREREQFUNC_ABORT;
     }
-    h->special |= r->started; // it counts how often it tried again, and only a reset ends that
     r->started = 1;
     r->connecting = 0;
     return CURL_PREREQFUNC_OK;

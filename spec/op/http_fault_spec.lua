@@ -238,7 +238,11 @@ describe("@http on a kept connection that the server has closed", function()
 
   it("does so as often as that happens", function()
     raw_server.with(fickle, function(server)
-      for _ = 1, 20 do @http.get(server.url) end
+      for _ = 1, 20 do
+        @http.get(server.url)
+        assert.is_nil((@try(@http.post, server.url))) -- is not sent again
+        @http.get(server.url)
+      end
       assert.is_true(server.accepted >= 20)
     end)
   end)
