@@ -51,8 +51,7 @@ static int fail(lua_State *L, const struct conn *c, enum fault fault, const char
     return luaL_error(L, "%s", text);
 }
 
-/* Raises if the connection takes no call now. */
-static void check_open(lua_State *L, struct conn *c)
+void check_open(lua_State *L, struct conn *c)
 {
     if (c->state == STATE_CLOSED)
         fail(L, c, FAULT_CLOSED, "the connection was closed", 0);
@@ -69,38 +68,36 @@ static void check_open(lua_State *L, struct conn *c)
 static int call_finish(lua_State *L, struct tusk_wait *w)
 {
     struct call *call = (struct call *)w;
+    struct redis *redis = call->conn->redis;
+    if (!call->abandoned && !call->fault)
+        return reply_push(L, redis, call);
+    record_give(redis, call);
     if (call->abandoned)
         return tusk_fail_cancelled(L, 1);
-    if (call->fault)
-        return fail(L, call->conn, call->fault, call->small, call->sent);
-    return reply_push(L, call->conn->redis, call);
+    return fail(L, call->conn, call->fault, call->small, call->sent);
 }
 
 static const struct tusk_wait_ops call_ops = {call_finish, call_cancel};
 
-static struct call *call_new(lua_State *L, struct conn *c)
+static int no_memory(lua_State *L, struct call *call)
 {
-    struct call *call = tusk_wait_new(L, sizeof *call, &call_ops);
-    check_open(L, c);
-    call->conn = c;
-    tape_begin(call);
-    return call;
+    record_give(call->conn->redis, call);
+    return luaL_error(L, "not enough memory");
 }
 
 /* call(handle, name, ...) -> the answer; an error that is one is raised */
 static int op_call(lua_State *L)
 {
     struct conn *c = handle_check(L, 1);
+    conn_hurry(c);
     int argc = command_read(L, c->redis, 2);
-    struct call *call = call_new(L, c);
+    struct call *call = record_take(L, c, &call_ops);
     size_t length;
-    char *bytes = command_format(c->redis, argc, &length);
-    if (!bytes)
-        return luaL_error(L, "not enough memory");
-    int failed = conn_queue(c, call, bytes, length, length, 1);
-    redisFreeSdsCommand(bytes);
+    const char *bytes = command_format(c->redis, argc, &length);
+    int failed = !bytes || conn_queue(c, call, bytes, length, length, 1);
+    command_done(c->redis);
     if (failed)
-        return luaL_error(L, "not enough memory");
+        return no_memory(L, call);
     return tusk_park(L, &call->wait);
 }
 
@@ -115,11 +112,11 @@ static int op_run(lua_State *L)
     int as_one = lua_toboolean(L, 3);
     if (!b->count)
         return luaL_error(L, "an empty batch");
-    struct call *call = call_new(L, c);
+    struct call *call = record_take(L, c, &call_ops);
     call->is_list = 1;
     call->replies = b->count;
     if (conn_queue(c, call, b->bytes, b->length, as_one ? b->length : b->first, b->count))
-        return luaL_error(L, "not enough memory");
+        return no_memory(L, call);
     return tusk_park(L, &call->wait);
 }
 
@@ -133,10 +130,9 @@ static int op_say(lua_State *L)
     tusk_checkpoint(L);
     check_open(L, c);
     size_t length;
-    char *bytes = command_format(c->redis, argc, &length);
+    const char *bytes = command_format(c->redis, argc, &length);
     int failed = !bytes || conn_queue_bare(c, bytes, length);
-    if (bytes)
-        redisFreeSdsCommand(bytes);
+    command_done(c->redis);
     return failed ? luaL_error(L, "not enough memory") : 0;
 }
 
@@ -379,6 +375,7 @@ int luaopen_tusk_binding_redis(lua_State *L)
     redis->at_close.run = redis_close;
     tusk_at_close(redis->host, &redis->at_close);
     load_int64(L, redis);
+    record_open(L, redis);
     batch_open(L);
     luaL_newmetatable(L, HANDLE_META);
     lua_pushcfunction(L, op_gc);

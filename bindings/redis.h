@@ -12,6 +12,11 @@
 #define INBOX_MAX     1024 /* messages that nobody has asked for yet; and their bytes */
 #define INBOX_BYTES   (1024u * 1024)
 #define READ_SIZE     (64 * 1024)
+#define SHAPES        128 /* formatted commands that are kept, of so many arguments and bytes at most */
+#define SHAPE_ARGS    8
+#define SHAPE_BYTES   256
+#define RECORDS       1024 /* records of calls that are kept for the next */
+#define HURRY         32 /* so many calls are worth a write of their own while the server is idle */
 #define SMALL         96 /* an answer of so many bytes needs no memory of its own */
 #define BACKOFF_MIN   50 /* milliseconds */
 #define BACKOFF_MAX   5000
@@ -55,6 +60,7 @@ struct call { /* one parked call; userdata. What went wrong is told in `small`. 
     uint8_t sent;      /* all that it takes to be carried out has left */
     uint8_t abandoned; /* cancelled after bytes of it had left */
     uint8_t is_list;   /* its answers are a list, however many there are */
+    uint16_t place;    /* where it is kept, or 0 */
     uint32_t replies;
     char small[SMALL];
 };
@@ -87,6 +93,14 @@ struct message { /* malloc'ed: what a subscriber was sent and has not asked for 
     struct tape tape;
 };
 
+struct shape { /* a command that was formatted; others of the same lengths differ in the arguments
+                */
+    int argc;  /* 0: none yet */
+    size_t length;
+    uint16_t lengths[SHAPE_ARGS], at[SHAPE_ARGS]; /* of the arguments, in bytes */
+    char bytes[SHAPE_BYTES];
+};
+
 struct redis { /* one per host, malloc'ed: lives as long as it has connections */
     struct tusk *host;
     uv_loop_t *loop;
@@ -95,10 +109,15 @@ struct redis { /* one per host, malloc'ed: lives as long as it has connections *
     uint64_t random;
     int refs, closing;
     int failure, reply_error, check_int64, make_int64; /* references of Lua functions */
+    int records;                                       /* reference of the list of kept ones */
+    uint16_t spare[RECORDS], vacant[RECORDS]; /* places in it: free to be used, without a record */
+    int spares, vacancies;
     const char **argv;
     size_t *lengths;
     char (*digits)[32];
-    int argc_max; /* how many arguments those have room for */
+    int argc_max;    /* how many arguments those have room for */
+    char *formatted; /* hiredis's, or NULL */
+    struct shape shapes[SHAPES];
     char input[READ_SIZE];
 };
 
@@ -126,6 +145,7 @@ struct conn { /* malloc'ed: refs are its Lua handle, its uv handles and requests
 
     struct slot *ring;
     uint64_t head, tail; /* numbers of slots */
+    uint64_t sent_tail;  /* all before it have left, when last all there was had */
     uint32_t ring_size;
     uint32_t dropped; /* slots given up before anything of them left */
     char *out;
@@ -145,11 +165,47 @@ struct conn { /* malloc'ed: refs are its Lua handle, its uv handles and requests
     char lost_text[SMALL];
 };
 
-/* redis_conn.c: what is asked of a connection, and how that ends. Loop thread; nothing here raises.
+/* redis_record.c: the records of calls, used again and again. */
+
+void record_open(lua_State *L, struct redis *redis);
+/* Pushes one, ready to be parked on, for c. Raises as tusk_wait_new does, and if c takes no call.
  */
+struct call *record_take(lua_State *L, struct conn *c, const struct tusk_wait_ops *ops);
+/* Its finish is about to return, or to raise. */
+void record_give(struct redis *redis, struct call *call);
+/* It was dropped. */
+void record_lose(struct redis *redis, struct call *call);
+/* redis.c: raises if the connection takes no call now. */
+void check_open(lua_State *L, struct conn *c);
+
+/* redis_conn.c: one connection: its time, how it is made again, how it ends. Loop thread; nothing
+ * raises. */
 
 struct conn *conn_new(struct redis *redis);
 void conn_release(struct conn *c);
+/* Before a call is queued: sends those that wait already if the server would otherwise be idle. */
+void conn_hurry(struct conn *c);
+/* The hook that sends what was queued in this turn. */
+void conn_flush_all(struct tusk_hook *k);
+/* The timer rings at c->due. */
+void conn_set_timer(struct conn *c);
+/* It can carry calls now. */
+void conn_ready(struct conn *c);
+/* Loses the connection; all that is owed or queued fails: the first with `fault`, what follows it
+ * with `rest`. */
+void conn_break(struct conn *c, enum fault fault, enum fault rest, const char *text);
+void conn_close(struct conn *c);
+/* The same when the host closes: nobody is woken. */
+void conn_abandon(struct conn *c);
+void redis_release(struct redis *redis);
+
+/* redis_queue.c: calls, in the order they were asked, and the bytes they are sent as. */
+
+static inline struct slot *slot_of(struct conn *c, uint64_t number)
+{
+    return &c->ring[number & (c->ring_size - 1)];
+}
+
 /* Queues bytes that `replies` answers are owed for; `commit`: see struct slot. 0, or -1: out of
  * memory. */
 int conn_queue(struct conn *c, struct call *call, const char *bytes, size_t length, size_t commit,
@@ -159,22 +215,13 @@ int conn_queue_bare(struct conn *c, const char *bytes, size_t length);
 /* cancel of struct tusk_wait_ops. */
 void call_cancel(struct tusk_wait *w);
 void call_fail(struct call *call, enum fault fault, const char *text, int sent);
-/* Whom the answer that is being read is for; NULL: nobody. */
+
+/* redis_answer.c: whom an answer is for. */
+
+/* The slot that the answer being read belongs to; NULL: none. */
 struct slot *conn_owed(struct conn *c);
 /* The answer being read is complete. */
 void conn_answered(struct conn *c);
-/* Loses the connection; all that is owed or queued fails: the first with `fault`, what follows it
- * with `rest`. */
-void conn_break(struct conn *c, enum fault fault, enum fault rest, const char *text);
-/* It can carry calls now. */
-void conn_ready(struct conn *c);
-void conn_close(struct conn *c);
-/* The same when the host closes: nobody is woken. */
-void conn_abandon(struct conn *c);
-void redis_release(struct redis *redis);
-void conn_set_timer(struct conn *c);
-/* The hook that sends what was queued in this turn. */
-void conn_flush_all(struct tusk_hook *k);
 
 /* redis_dial.c: from a name to a connected socket. */
 
@@ -208,9 +255,9 @@ int reply_push(lua_State *L, struct redis *redis, struct call *call);
 
 /* Reads a command, its name first, from the stack, [first, top]. Raises what is wrong with it. */
 int command_read(lua_State *L, struct redis *redis, int first);
-/* The command that was read, as bytes to be freed (redisFreeSdsCommand), *length of them; NULL: no
- * memory. */
-char *command_format(struct redis *redis, int argc, size_t *length);
+/* The command that was read, as bytes, *length of them, until command_done; NULL: no memory. */
+const char *command_format(struct redis *redis, int argc, size_t *length);
+void command_done(struct redis *redis);
 
 struct batch { /* userdata: several commands */
     uint32_t magic, count;

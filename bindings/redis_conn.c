@@ -1,4 +1,4 @@
-/* redis_conn.c: one connection: what it owes, how it is made again, how it ends. */
+/* redis_conn.c: one connection: its time, how it is made again, how it ends. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,120 +65,6 @@ void conn_release(struct conn *c)
 {
     if (!--c->refs)
         conn_free(c);
-}
-
-/* ---- calls ---- */
-
-void call_fail(struct call *call, enum fault fault, const char *text, int sent)
-{
-    tape_free(call->conn, &call->tape);
-    call->fault = (uint8_t)fault;
-    call->sent = (uint8_t)sent;
-    snprintf(call->small, sizeof call->small, "%s", text);
-    tusk_wake(&call->wait);
-}
-
-static struct slot *slot_of(struct conn *c, uint64_t number)
-{
-    return &c->ring[number & (c->ring_size - 1)];
-}
-
-static void listener_cancel(struct call *call)
-{
-    call->conn->listener = NULL;
-    tusk_drop(&call->wait);
-}
-
-void call_cancel(struct tusk_wait *w)
-{
-    struct call *call = (struct call *)w;
-    struct conn *c = call->conn;
-    if (c->listener == call) {
-        listener_cancel(call);
-        return;
-    }
-    struct slot *s = slot_of(c, call->number);
-    s->call = NULL; // its answer will come, in its turn, and be thrown away
-    tape_free(c, &call->tape);
-    if (s->begin < c->written) {
-        call->abandoned = 1;
-        tusk_wake(w);
-    } else {
-        c->dropped++;
-        tusk_drop(w);
-    }
-}
-
-/* ---- queueing ---- */
-
-static void mark_dirty(struct conn *c)
-{
-    struct redis *redis = c->redis;
-    if (c->is_dirty)
-        return;
-    c->is_dirty = 1;
-    c->refs++;
-    c->next_dirty = redis->dirty;
-    redis->dirty = c;
-    tusk_before_poll(redis->host, &redis->before_poll);
-}
-
-static int out_add(struct conn *c, const char *bytes, size_t n)
-{
-    if (c->out_at && c->out_length + n > c->out_size) { // what has left makes room
-        memmove(c->out, c->out + c->out_at, c->out_length - c->out_at);
-        c->out_length -= c->out_at;
-        c->out_at = 0;
-    }
-    if (c->out_length + n > c->out_size) {
-        size_t size = c->out_size * 2 > c->out_length + n ? c->out_size * 2 : c->out_length + n;
-        char *grown = realloc(c->out, size < 4096 ? 4096 : size);
-        if (!grown)
-            return -1;
-        c->out = grown;
-        c->out_size = size < 4096 ? 4096 : size;
-    }
-    memcpy(c->out + c->out_length, bytes, n);
-    c->out_length += n;
-    c->queued += n;
-    return 0;
-}
-
-static int ring_grow(struct conn *c)
-{
-    uint32_t size = c->ring_size ? c->ring_size * 2 : 64;
-    struct slot *ring = malloc(size * sizeof *ring);
-    if (!ring)
-        return -1;
-    for (uint64_t n = c->head; n < c->tail; n++)
-        ring[n & (size - 1)] = *slot_of(c, n);
-    free(c->ring);
-    c->ring = ring;
-    c->ring_size = size;
-    return 0;
-}
-
-int conn_queue(struct conn *c, struct call *call, const char *bytes, size_t length, size_t commit,
-               uint32_t replies)
-{
-    uint64_t begin = c->queued;
-    if (c->head == c->tail)
-        c->heard = uv_now(c->redis->loop);
-    if ((c->tail - c->head == c->ring_size && ring_grow(c)) || out_add(c, bytes, length))
-        return -1;
-    call->conn = c;
-    call->number = c->tail++;
-    *slot_of(c, call->number) = (struct slot){call, begin, begin + length, begin + commit, replies};
-    mark_dirty(c);
-    return 0;
-}
-
-int conn_queue_bare(struct conn *c, const char *bytes, size_t length)
-{
-    if (out_add(c, bytes, length))
-        return -1;
-    mark_dirty(c);
-    return 0;
 }
 
 /* ---- time: one timer, for the attempt to connect, the pause before the next, the oldest answer
@@ -261,6 +147,19 @@ static void conn_flush(struct conn *c)
     io_watch(c);
 }
 
+/* How many of the last slots nothing of has left; the others are the server's work. */
+static int is_worth_sending(const struct conn *c)
+{
+    uint64_t unsent = c->tail - c->sent_tail, owed = c->sent_tail - c->head;
+    return unsent >= HURRY && unsent >= owed;
+}
+
+void conn_hurry(struct conn *c)
+{
+    if (c->state == STATE_READY && !c->out_at && is_worth_sending(c))
+        conn_flush(c);
+}
+
 void conn_flush_all(struct tusk_hook *k)
 {
     struct redis *redis = (struct redis *)((char *)k - offsetof(struct redis, before_poll));
@@ -283,107 +182,6 @@ void conn_ready(struct conn *c)
         watch_answers(c);
 }
 
-/* ---- answers ---- */
-
-struct slot *conn_owed(struct conn *c)
-{
-    int in_order = c->state == STATE_READY && !c->is_subscriber && c->head < c->tail;
-    struct slot *s = in_order ? slot_of(c, c->head) : NULL;
-    return s && s->begin < c->written ? s : NULL;
-}
-
-static int is_refused(const char *error, size_t n)
-{
-    return (n >= 9 && !memcmp(error, "WRONGPASS", 9)) || (n >= 6 && !memcmp(error, "NOAUTH", 6));
-}
-
-/* The answer to AUTH, then to SELECT. */
-static void greeted(struct conn *c)
-{
-    size_t n;
-    const char *error = tape_error(&c->scratch, &n);
-    if (error) {
-        char text[SMALL];
-        snprintf(text, sizeof text, "%.*s", (int)n, error);
-        int auth = is_refused(error, n) || (c->has_auth && c->greeting_left == c->greeting_replies);
-        enum fault fault = auth ? FAULT_AUTH : FAULT_REPLY;
-        conn_break(c, fault, fault, text);
-        return;
-    }
-    tape_free(c, &c->scratch);
-    if (!--c->greeting_left)
-        conn_ready(c);
-}
-
-static int inbox_add(struct conn *c)
-{
-    struct message *m = malloc(sizeof *m);
-    if (!m)
-        return -1;
-    m->next = NULL;
-    m->tape = c->scratch;
-    c->scratch = (struct tape){0};
-    if (c->inbox_last)
-        c->inbox_last->next = m;
-    else
-        c->inbox = m;
-    c->inbox_last = m;
-    c->inbox_count++;
-    c->inbox_bytes += m->tape.length;
-    return 0;
-}
-
-static void deliver(struct conn *c)
-{
-    struct call *call = c->listener;
-    if (call) {
-        c->listener = NULL;
-        call->tape = c->scratch;
-        c->scratch = (struct tape){0};
-        tusk_wake(&call->wait);
-        return;
-    }
-    if (inbox_add(c))
-        conn_break(c, FAULT_PROTOCOL, FAULT_PROTOCOL, "not enough memory");
-}
-
-/* The server says something on its own, such as that it has too many clients. */
-static void unasked(struct conn *c)
-{
-    size_t n;
-    const char *error = tape_error(&c->scratch, &n);
-    if (!error) {
-        conn_break(c, FAULT_PROTOCOL, FAULT_DISCONNECTED, "an answer to nothing");
-        return;
-    }
-    char text[SMALL];
-    snprintf(text, sizeof text, "%.*s", (int)n, error);
-    conn_break(c, FAULT_DISCONNECTED, FAULT_DISCONNECTED, text);
-}
-
-void conn_answered(struct conn *c)
-{
-    if (c->state == STATE_GREETING) {
-        greeted(c);
-        return;
-    }
-    if (c->is_subscriber) {
-        deliver(c);
-        return;
-    }
-    struct slot *s = conn_owed(c);
-    if (!s) {
-        unasked(c);
-        return;
-    }
-    c->failures = 0;
-    if (--s->left)
-        return;
-    c->head++;
-    if (s->call)
-        tusk_wake(&s->call->wait);
-}
-
 /* ---- the end of it ---- */
 
 static void fail_all(struct conn *c, enum fault fault, enum fault rest, const char *text)
@@ -397,6 +195,7 @@ static void fail_all(struct conn *c, enum fault fault, enum fault rest, const ch
     }
     c->out_at = c->out_length = 0;
     c->queued = c->written;
+    c->sent_tail = c->tail;
     c->dropped = 0;
     if (!c->listener)
         return;

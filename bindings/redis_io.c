@@ -236,6 +236,7 @@ static void out_sent(struct conn *c, size_t n)
     if (c->out_at < c->out_length)
         return;
     c->out_at = c->out_length = 0;
+    c->sent_tail = c->tail;
     if (c->out_size > OUT_KEPT) {
         free(c->out);
         c->out = NULL;

@@ -249,5 +249,6 @@ int reply_push(lua_State *L, struct redis *redis, struct call *call)
         push_value(L, redis, t->data);
     int failed = !call->is_list && t->data[0] == REDIS_REPLY_ERROR;
     tape_free(call->conn, t);
+    record_give(redis, call);
     return failed ? lua_error(L) : 1;
 }

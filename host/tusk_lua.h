@@ -64,6 +64,11 @@ TUSK_LUA_EXPORT void tusk_checkpoint(lua_State *L);
 /* The same, then pushes a zeroed record of `size` bytes whose first member is a struct tusk_wait.
  */
 TUSK_LUA_EXPORT void *tusk_wait_new(lua_State *L, size_t size, const struct tusk_wait_ops *ops);
+/*
+ * The same with a record, on top of the stack, that finish has returned from: what follows its
+ * struct tusk_wait is as it was left. Of one that was dropped finish is not called: let it go.
+ */
+TUSK_LUA_EXPORT void tusk_wait_again(lua_State *L, struct tusk_wait *w);
 /* Parks the running task: `return tusk_park(L, w)`. Nothing may raise between start and park. */
 TUSK_LUA_EXPORT int tusk_park(lua_State *L, struct tusk_wait *w);
 /* Loop thread: makes the task ready. Only queues it. Exactly one of wake, post, drop per park. */

@@ -35,6 +35,16 @@ void *tusk_wait_new(lua_State *L, size_t size, const struct tusk_wait_ops *ops)
     return w;
 }
 
+void tusk_wait_again(lua_State *L, struct tusk_wait *w)
+{
+    struct tusk *h = w->host;
+    wait_check(L, h);
+    luaL_checkstack(L, 8, "a wait");
+    w->task = h->current;
+    w->index = lua_gettop(L);
+    w->cancelled = w->dropped = w->woken = w->posted = 0;
+}
+
 int tusk_park(lua_State *L, struct tusk_wait *w)
 {
     struct tusk *h = w->host;

@@ -16,9 +16,10 @@ return {
   { name = "each", what = "rows of one select, one by one", n = 1000000, needs = "database", rows = 1000000, module = "better-sqlite3" },
   { name = "http", what = "GETs, 64 at once", n = 20000, needs = "nginx", at_once = 64 },
   { name = "slow", what = "GETs of 50 ms each, 1000 at once", n = 1000, needs = "slow", at_once = 1000, programs = "http" },
-  { name = "redis", what = "Redis GETs, one after the other", n = 50000, needs = "redis", at_once = 1 },
-  { name = "redis64", what = "Redis GETs from 64 tasks", n = 200000, needs = "redis", at_once = 64, programs = "redis" },
-  { name = "redis1000", what = "Redis GETs from 1000 tasks", n = 200000, needs = "redis", at_once = 1000, programs = "redis" },
+  { name = "redis", what = "Redis GETs, one after the other", n = 50000, needs = "redis", at_once = 1, module = "ioredis" },
+  { name = "redis64", what = "Redis GETs from 64 tasks", n = 200000, needs = "redis", at_once = 64, programs = "redis", module = "ioredis" },
+  { name = "redis1000", what = "Redis GETs from 1000 tasks", n = 200000, needs = "redis", at_once = 1000, programs = "redis",
+    module = "ioredis" },
   { name = "stampede", what = "tasks that ask for a value nobody has, 10 000 for each", n = 200000, step = 10000, at_once = 10000 },
   { name = "lookup", what = "users: not in Redis, read from SQLite, put into Redis", n = 50000, needs = "lookup", at_once = 64, module = "better-sqlite3" },
 }

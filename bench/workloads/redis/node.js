@@ -1,6 +1,5 @@
 // ioredis, which sends what a turn asks for in one piece.
-const path = require("path");
-const Redis = require(path.join(__dirname, "../../node_modules/ioredis"));
+const Redis = require("ioredis");
 const [, , n, url, atOnce] = process.argv;
 
 async function main() {
