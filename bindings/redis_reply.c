@@ -242,7 +242,6 @@ static const char *push_value(lua_State *L, struct redis *redis, const char *at)
 int reply_push(lua_State *L, struct redis *redis, struct call *call)
 {
     struct tape *t = &call->tape;
-    luaL_checkstack(L, 8, "an answer");
     if (call->is_list)
         push_list(L, redis, call->replies, t->data);
     else

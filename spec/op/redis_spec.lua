@@ -182,6 +182,23 @@ describe("@redis", function()
     assert.equal("PONG", db.ping())
   end)
 
+  it("keeps many answers apart, some of them given up, again and again", function()
+    db.pipeline(function(p)
+      for i = 1, 1500 do p.set("k" .. i, i) end
+    end)
+    for round = 1, 3 do
+      local tasks = {}
+      for i = 1, 1500 do tasks[i] = @async(db.get, "k" .. i) end
+      if round == 2 then @yield() end -- they leave
+      for i = round, 1500, 7 do tasks[i]:cancel() end
+      for i = 1, 1500 do
+        local ok, v = pcall(tasks[i].await, tasks[i])
+        assert.equal((i - round) % 7 ~= 0 or i < round, ok)
+        if ok then assert.equal(tostring(i), v) end
+      end
+    end
+  end)
+
   it("is not carried out when it is cancelled before it leaves", function()
     @scope(function(s)
       s:spawn(db.incr, "n")
