@@ -80,6 +80,11 @@ describe("@cache", function()
       ["a refresh after the end"] = { function() @cache.remember("a", { ttl = 1, refresh_ahead = 2 }, print) end, "refresh_ahead: less than" },
       ["tags that are no list"] = { function() @cache.set("a", 1, { tags = { x = 1 } }) end, "tags: a list" },
       ["tags that are no strings"] = { function() @cache.with { tags = { 1 } } end, "tags[1]: string expected" },
+      ["more tags than anybody needs"] = { function()
+        local tags = {}
+        for i = 1, 101 do tags[i] = "t" .. i end
+        @cache.set("a", 1, { tags = tags })
+      end, "at most 100" },
       ["tags without a name"] = { function() @cache.set("a", 1, { tags = { "" } }) end, "a tag has a name" },
       ["a tag that is none"] = { function() @cache.forget_tag() end, "tag: string expected" },
       ["keys that are no list"] = { function() @cache.get_many("a") end, "keys: table expected" },

@@ -209,7 +209,7 @@ end
 function Memory:clear(prefix)
   if prefix == "" then return empty(self) end
   for key, e in pairs(self.entries) do
-    if key:sub(1, #prefix) == prefix then drop(self, e) end
+    if key:find(prefix, 1, true) == 1 then drop(self, e) end
   end
 end
 

@@ -9,6 +9,7 @@ local REMEMBER = {
   "ttl", "stale", "on_error_stale", "negative_ttl", "refresh_ahead", "jitter", "tags", "timeout",
 }
 local TIMES = { "stale", "on_error_stale", "negative_ttl", "refresh_ahead" }
+local TAGS_MAX = 100 -- of one list
 local NO_TTL = " needs a ttl: what lives for ever is never old"
 
 --- Seconds, more than none; nil stays nil.
@@ -36,6 +37,7 @@ function options.tags(tags)
   local n = 0
   for _ in pairs(tags) do n = n + 1 end
   if n ~= #tags then check.fail("tags: a list of strings expected", { argument = "tags" }) end
+  if n > TAGS_MAX then check.fail(("tags: at most %d, got %d"):format(TAGS_MAX, n), { argument = "tags" }) end
   for i, tag in ipairs(tags) do tag_check(("tags[%d]"):format(i), tag) end
   return n > 0 and tags or nil
 end
