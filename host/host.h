@@ -238,6 +238,8 @@ enum {
 /* Starts the function and its nargs on top of L as a child of s; pushes its handle. May raise. */
 int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how);
 void task_interrupt(struct tusk *h, struct task *t); /* its scope was cancelled */
+/* Nothing is left in s, whose body waits for that: it goes on, or its task ends. */
+void task_scope_emptied(struct tusk *h, struct scope *s);
 void task_free_all(struct tusk *h);
 struct handle *task_test_handle(lua_State *L, int index); /* NULL unless it is one */
 struct handle *task_handle(lua_State *L, int index);      /* raises unless it is one */
@@ -249,6 +251,8 @@ void task_open(lua_State *L);
 
 /* owned.c: ends what bindings gave a scope that has ended */
 void owned_end_all(struct scope *s);
+/* The same where there is time: nonzero if some of it needs any; the scope is to join once more. */
+int owned_leave_all(struct tusk *h, struct scope *s);
 
 /* queue.c: a task stands in one line at most, a select in many */
 void queue_put(struct queue *q, struct waiter *w);

@@ -175,15 +175,20 @@ static int op_join(lua_State *L)
     return task_park(L, h);
 }
 
-/* scope_close(scope) -> reason (a number, 0 for none), whether anybody noticed, failures or nil */
+/* scope_close(scope) -> reason (a number, 0 for none), whether anybody noticed, failures or nil;
+ * nothing: it waited for what the scope owned, and is to be called again */
 static int op_close(lua_State *L)
 {
     struct tusk *h = HOST(L);
     struct explicit_scope *x = scope_check(L, 1);
+    if (x->scope.live || x->scope.owned)
+        wait_check_place(L, h);
+    if (x->scope.live || (x->scope.owned && owned_leave_all(h, &x->scope))) {
+        x->scope.joining = 1;
+        return task_park(L, h);
+    }
     timer_stop(h, &x->timer);
     x->scope.task->scope = x->scope.parent;
-    if (x->scope.owned)
-        owned_end_all(&x->scope);
     scope_unlink(&x->scope);
     x->scope.task = NULL;
     if (h->probe.scope == &x->scope)

@@ -237,21 +237,30 @@ static struct scope *end_one(struct tusk *h, struct task *t)
     h->live--;
     while (t->awaiters.head)
         queue_wake(h, t->awaiters.head);
-    if (t->own.owned)
-        owned_end_all(&t->own);
     record_put(h, t);
     return scope_unlink(&t->own);
 }
 
-static void task_end(struct tusk *h, struct task *t)
+/* Does it have to wait for what it owns? */
+static int stays(struct tusk *h, struct task *t)
 {
-    for (struct scope *s; (s = end_one(h, t));
-         t = s->task) { // not by recursion: chains may be long
+    if (!t->own.owned || !owned_leave_all(h, &t->own))
+        return 0;
+    t->state = TASK_JOINING;
+    t->own.joining = 1;
+    return 1;
+}
+
+void task_scope_emptied(struct tusk *h, struct scope *s)
+{
+    while (s) { // not by recursion: chains may be long
+        struct task *t = s->task;
         s->joining = 0;
-        if (!s->is_task) {
-            task_ready(h, s->task, 0);
+        if (!s->is_task)
+            task_ready(h, t, 0);
+        if (!s->is_task || stays(h, t))
             return;
-        }
+        s = end_one(h, t);
     }
 }
 
@@ -268,7 +277,7 @@ static void body_ended(struct tusk *h, struct task *t, int status)
     if (t->strays || t->scope != &t->own)
         stray_abandon_all(h, t);
     if (!t->own.live) {
-        task_end(h, t);
+        task_scope_emptied(h, &t->own);
         return;
     }
     t->state = TASK_JOINING;

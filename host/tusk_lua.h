@@ -83,6 +83,13 @@ TUSK_LUA_EXPORT void tusk_drop(struct tusk_wait *w);
  */
 TUSK_LUA_EXPORT int tusk_inline(lua_State *L, int n);
 
+/* A callback the host owns nothing of: embed it in the binding's state. */
+struct tusk_hook {
+    void (*run)(struct tusk_hook *k);
+    struct tusk_hook *next;
+    uint8_t queued;
+};
+
 /*
  * Something that a scope owns: embed it in the binding's state. `end` runs once, when the scope has
  * ended: on the loop thread, outside libuv's callbacks, perhaps from a collection. It must not use
@@ -90,12 +97,21 @@ TUSK_LUA_EXPORT int tusk_inline(lua_State *L, int n);
  */
 struct tusk_owned {
     void (*end)(struct tusk_owned *o);
+    /* Optional. Asked once, under the rules of `end`, when all else in the scope has ended;
+     * nonzero: it needs time, and the scope stays open until tusk_left. Otherwise `end` follows. */
+    int (*leave)(struct tusk_owned *o);
     struct tusk_owned *next, **link;
+    struct scope *leaving;
+    struct tusk_hook left;
+    struct tusk *host;
 };
 /* From a task: gives o to the innermost scope around it. */
 TUSK_LUA_EXPORT void tusk_own(lua_State *L, struct tusk_owned *o);
 /* Takes it back: `end` will not run. Of one that nobody owns: no effect. */
 TUSK_LUA_EXPORT void tusk_disown(struct tusk_owned *o);
+/* Loop thread, once after a `leave` that asked for time: o has ended. It must stay valid until the
+ * loop has polled again: `end` runs then, and may free it. */
+TUSK_LUA_EXPORT void tusk_left(struct tusk_owned *o);
 
 /* lua_pushlstring for what may be large: the collector keeps up with it. May raise for memory. */
 TUSK_LUA_EXPORT void tusk_push_bytes(lua_State *L, const char *bytes, size_t n);
@@ -116,12 +132,6 @@ TUSK_LUA_EXPORT int tusk_fail(lua_State *L, const char *kind, const char *fmt, .
 /* From finish: raises `cancelled`; sent != 0 marks that the outcome is unknown. */
 TUSK_LUA_EXPORT int tusk_fail_cancelled(lua_State *L, int sent);
 
-/* A callback the host owns nothing of: embed it in the binding's state. */
-struct tusk_hook {
-    void (*run)(struct tusk_hook *k);
-    struct tusk_hook *next;
-    uint8_t queued;
-};
 /* Runs k once on the loop thread, outside Lua, before the loop polls next (again: no effect). */
 TUSK_LUA_EXPORT void tusk_before_poll(struct tusk *h, struct tusk_hook *k);
 /*

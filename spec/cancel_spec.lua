@@ -1,6 +1,7 @@
 -- What a cancel does to work in flight: a row for each kind of work. Real servers, databases and files where it is
 -- about those; virtual time elsewhere.
 local database = require "spec.support.database"
+local processes = require "spec.support.processes"
 local raw_server = require "spec.support.raw_server"
 local temp = require "spec.support.temp"
 local test = require "tusk.test"
@@ -285,6 +286,39 @@ describe("file", function()
       local text = temp.read(path)
       assert.is_true(text == old or text == new)
     end
+  end)
+end)
+
+describe("subprocess: TERM, grace, KILL, reap", function()
+  local function is_running()
+    return next(processes.children()) ~= nil
+  end
+
+  it("a run: ended, and reaped", function()
+    assert.is_true(cancelled(@(@process.run { "sleep", "1000" }), is_running).sent)
+    assert.same({}, processes.children())
+  end)
+
+  it("what was started beside: ended with its scope", function()
+    cancelled(function()
+      @process.spawn { "sleep", "1000" }
+      @sleep("1h")
+    end, is_running)
+    assert.same({}, processes.children())
+  end)
+
+  it("one that ignores TERM: killed", function()
+    local ready = false
+    cancelled(function()
+      local p = @process.spawn({ "sh", "-c", "trap '' TERM; echo; sleep 1000" }, { grace = "10ms" })
+      p.stdout:read()
+      ready = true
+      p:wait()
+    end, function()
+      @sleep("1ms")
+      return ready
+    end)
+    assert.same({}, processes.children())
   end)
 end)
 

@@ -2,6 +2,7 @@
 local database = require "spec.support.database"
 local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
+local processes = require "spec.support.processes"
 local raw_server = require "spec.support.raw_server"
 local redis = require "spec.support.redis"
 local temp = require "spec.support.temp"
@@ -656,6 +657,24 @@ describe("cancelled at every point, commands pair with their answers:", function
     db.publish("c", "x")
     assert.equal("x", messages:take(1):collect()[1].message)
   end, { setup = fresh, check = paired })
+end)
+
+describe("cancelled at every point, programs are ended:", function()
+  case("process", "run, its input a text or a stream", function()
+    assert.equal("text", @process.run({ "cat" }, { stdin = "text" }).stdout)
+    assert.equal("ab", @process.run({ "cat" }, { stdin = @stream { "a", "b" } }).stdout)
+  end, { check = function() assert.same({}, processes.children()) end })
+
+  case("process", "spawned, talked to, left alone", function()
+    @scope(function()
+      local p = @process.spawn { "cat" }
+      @process.spawn { "sleep", "1000" }
+      p.stdin:write("line\n")
+      assert.equal("line", p.stdout:lines()())
+      p.stdin:close()
+      assert.is_true(p:wait().ok)
+    end)
+  end, { check = function() assert.same({}, processes.children()) end })
 end)
 
 it("every operator is among them, but for those that never wait", function()

@@ -203,6 +203,7 @@ local function leave(s, ok, ...)
   end
   err = settle(s, ok, err)
   local reason, noticed, failures = c_close(s)
+  while reason == nil do reason, noticed, failures = c_close(s) end
   if reason == 0 and err == nil and not failures then return ... end
   return leave_badly(s, reason, noticed, failures, err, body_first, ...)
 end
