@@ -223,6 +223,21 @@ database.each_kind(function(kind, with)
       for _, sum in ipairs(sums) do assert.equal(4501500, sum) end
     end))
 
+    it("lets others run while it is read without waiting", with(function(db)
+      fill(db, 20000)
+      local turns, done = 0, false
+      local other = @async(function()
+        while not done do
+          turns = turns + 1
+          @yield()
+        end
+      end)
+      assert.equal(20000, #ids(db.each("select id from users")))
+      done = true
+      other:await()
+      assert.is_true(turns >= 30)
+    end))
+
     it("refuses two readers at once", with(function(db)
       local rows = db.each("select x from (with recursive c(x) as (select 1 union all select x + 1 from c) select x from c)"
         .. " where x < 2")

@@ -14,8 +14,15 @@ Rows.__index = Rows
 
 local stream = {}
 
+local OFTEN = 4 -- times that rows are had without waiting, about 500 rows, until others have their turn
+
 local function take(self)
   local n
+  self.turns = self.turns - 1
+  if self.turns == 0 then
+    self.turns = OFTEN
+    core.yield()
+  end
   repeat n = settle(raw.take(self.cursor, self.batch, self.handle)) until n ~= 0
   return n
 end
@@ -79,7 +86,7 @@ function stream.new(via, sql, ...)
   local cursor = raw.each(handle, sql, ...)
   open_first(via)
   local self = setmetatable({
-    cursor = cursor, handle = handle, batch = {}, at = 0, n = 0, over = false, err = false, busy = false, names = false,
+    cursor = cursor, handle = handle, batch = {}, at = 0, n = 0, turns = OFTEN, over = false, err = false, busy = false, names = false,
   }, Rows)
   if refill(self) then self.at = 0 end
   return self

@@ -149,8 +149,10 @@ local function finish(tx, out)
   return unpack(out, 2, out.n)
 end
 
-local function outermost(database, begin, fn, loose)
+-- loose: without foreign keys; ours: nobody's code runs in it that could wait for something else
+local function outermost(database, begin, fn, loose, ours)
   local tx = new(database, settle(raw.begin(database:handle(), begin, loose)))
+  if ours then tx.began = math.huge end
   tx.namespace = database.namespace_of(tx)
   count(database, tx, 1)
   return finish(tx, run_body(tx, fn, function()
@@ -218,31 +220,32 @@ local function options(opts)
   return begin, retries
 end
 
-local function retry(database, begin, retries, fn)
+local function retry(database, begin, retries, fn, ours)
   for _ = 1, retries do
     local out = pack(pcall(outermost, database, begin, fn))
     if out[1] then return unpack(out, 2, out.n) end
     if not errors.is(out[2], "db.busy") then error(out[2], 0) end
   end
-  return outermost(database, begin, fn)
+  return outermost(database, begin, fn, false, ours)
 end
 
 --- Runs fn(tx) in a transaction of a database, or inside one that is open.
 ---@param via table a database or a Tx
 ---@param opts table|function { mode = "immediate" | "deferred" | "exclusive", retries = 0 }
-function transaction.run(via, opts, fn)
+---@param ours boolean|nil it is of this library's own making: how long it is held is not told
+function transaction.run(via, opts, fn, ours)
   if fn == nil and type(opts) ~= "table" then opts, fn = {}, opts end
   check.callable("fn", fn)
   local begin, retries = options(opts or {})
   local open = getmetatable(via) == Tx and via or core.local_get(via)
   if open then return inner(open, fn) end
-  return retry(via, begin, retries, fn)
+  return retry(via, begin, retries, fn, ours)
 end
 
 --- Runs fn(tx) in a transaction in which foreign keys are not enforced: whoever calls this checks them.
 ---@param database table
 function transaction.loosely(database, fn)
-  return outermost(database, BEGIN.immediate, fn, true)
+  return outermost(database, BEGIN.immediate, fn, true, true)
 end
 
 --- fn runs once the outermost transaction is committed, never if it, or the savepoint it was said in, is undone.

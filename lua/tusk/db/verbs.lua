@@ -198,7 +198,7 @@ function makers.insert_many(via, name)
       return 0
     end
     if is_one_run(rows) then return insert_runs(via, name, rows) end
-    return via.database.transact(via, function() return insert_runs(via, name, rows) end)
+    return via.database.transact(via, {}, function() return insert_runs(via, name, rows) end, true)
   end
 end
 
