@@ -97,7 +97,7 @@ local function fetch_or(space, key, plan, fn, old)
   return old
 end
 
--- Where it matters how old a value is.
+-- By the age of what is there.
 local function by_age(space, key, plan, fn)
   local found, value, left = space.store:look(key)
   if not found then return within(plan, fetch, space, key, plan, fn) end
@@ -122,7 +122,7 @@ load.fetch = fetch
 ---@param plan tusk.cache.Plan
 ---@param fn fun(): any
 function load.remember(space, key, plan, fn)
-  if plan.by_age then return by_age(space, key, plan, fn) end
+  if plan.looks then return by_age(space, key, plan, fn) end
   local found, value = space.store:get(key)
   if found then return value end
   if plan.timeout then return within(plan, fetch, space, key, plan, fn) end

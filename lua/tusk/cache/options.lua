@@ -92,7 +92,7 @@ end
 ---@field jitter number|nil
 ---@field tags string[]|nil
 ---@field timeout number|string|nil
----@field by_age boolean it matters how old a value is
+---@field looks boolean a value is looked at with its age: it matters, or, having tags, that is one question instead of two
 
 --- Of remember: ttl, or a table of options.
 ---@param own string[]|nil tags of the view
@@ -108,7 +108,7 @@ function options.of_remember(ttl, own)
   check_together(plan)
   plan.tags = options.both(own, options.tags(ttl.tags))
   plan.keep = math.max(plan.stale or 0, plan.on_error_stale or 0)
-  plan.by_age = plan.keep > 0 or plan.refresh_ahead ~= nil
+  plan.looks = plan.keep > 0 or plan.refresh_ahead ~= nil or plan.tags ~= nil
   return plan
 end
 
