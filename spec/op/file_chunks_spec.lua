@@ -62,11 +62,11 @@ describe("@file.chunks", function()
     collectgarbage()
     collectgarbage()
     local before, most = collectgarbage("count"), 0
-    for i = 1, 40 do
+    for i = 1, 80 do
       assert.equal(2000000 - i, #@file.chunks(path, 2000000 - i)()) -- none is like another
       most = math.max(most, collectgarbage("count") - before)
     end
-    assert.is_true(most < 40 * 1024, most)
+    assert.is_true(most < before + 40 * 1024, most) -- it begins when what is there has doubled
     assert.equal(50000, #live)
   end)
 
