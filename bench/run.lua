@@ -148,6 +148,20 @@ function needs.database(dir, n, fn, w)
   return fn(function() return path end)
 end
 
+function needs.rollback_database(dir, n, fn, w)
+  local path = corpus.database(dir, n, w.rows or 100000, "rollback")
+  return fn(function() return path end)
+end
+
+function needs.large_database(dir, _, fn)
+  local path = corpus.database(dir, 1000000, 1000000)
+  return fn(function() return path end)
+end
+
+function needs.new_full_database(dir, _, fn)
+  return fn(function() return corpus.new_database(dir, "full") end)
+end
+
 function needs.new_database(dir, _, fn)
   return fn(function() return corpus.new_database(dir) end)
 end

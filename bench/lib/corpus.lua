@@ -26,11 +26,11 @@ end
 
 local TABLE = "create table users (id integer primary key, name text not null, email text)"
 
---- A database with n rows, at most so many.
-function corpus.database(dir, n, most)
-  local path, rows = ("%s/read%d.db"):format(dir, n), math.min(n, most)
+--- A database with n rows, at most so many. kind: "read", or "rollback" for one without a log.
+function corpus.database(dir, n, most, kind)
+  local path, rows = ("%s/%s%d.db"):format(dir, kind or "read", n), math.min(n, most)
   if uv.fs_stat(path) then return path end
-  local db = @db.open(path)
+  local db = @db.open(path, { journal = kind == "rollback" and "delete" or "wal" })
   db.exec(TABLE)
   db.transaction(function(tx)
     for i = 1, rows do
@@ -41,15 +41,16 @@ function corpus.database(dir, n, most)
   return path
 end
 
---- An empty one, another at each call.
-function corpus.new_database(dir)
+--- An empty one, another at each call; programs flush every commit if its name says "full".
+function corpus.new_database(dir, name)
   local folder = dir .. "/new"
   if uv.fs_stat(folder) then temp.remove(folder) end
   assert(uv.fs_mkdir(folder, 493))
-  local db = @db.open(folder .. "/new.db")
+  local path = ("%s/%s.db"):format(folder, name or "new")
+  local db = @db.open(path)
   db.exec(TABLE)
   db.close()
-  return folder .. "/new.db"
+  return path
 end
 
 --- A folder beside it, FOLDER.out, with a file of no bytes for each: making files takes the disk longer than all the rest.

@@ -1,5 +1,6 @@
 -- raw_database.lua: a database below @db, that tells what it did itself and what its threads did.
 local core = require "tusk.core"
+require "tusk.db.database" -- which says how failures are raised
 local raw = require "tusk.binding.sqlite"
 local temp = require "spec.support.temp"
 

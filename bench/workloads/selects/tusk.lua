@@ -1,5 +1,5 @@
 local n, path, at_once = ...
-local db = @db.open(path)
+local db = @db.open(path, { journal = path:find("rollback", 1, true) and "delete" or "wal" })
 local rows = db.value("select count(*) from users")
 local began, sum, next_one, last = @date.clock(), 0, 0, tonumber(n)
 
