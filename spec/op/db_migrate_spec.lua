@@ -152,6 +152,48 @@ describe("@db.migrate", function()
     assert.same({ "002_b.sql" }, db.migrate(dir))
   end))
 
+  it("keeps nothing of one for which the disk has no room, and can be asked again", with({
+    ["001_a.sql"] = USERS, ["002_b.sql"] = "create table t (b);\ninsert into t values (zeroblob(3000000));\n",
+  }, function(db, dir)
+    local path = dir:gsub("migrations$", "a.db")
+    db.close()
+    local script = temp.write(dir .. "/full.lua", ("local _, e = @try(@db.open(%q).migrate, %q)\n"
+      .. "print(e.kind:match('^db%%.'), e.migration, e.site.line)\n"):format(path, dir))
+    local r = program.run({ "-c", ("trap '' XFSZ; ulimit -f 1000; exec %s run %s"):format(program.path(), script) }, { program = "/bin/sh" })
+    assert.equal("db.\t002_b.sql\t2\n", r.stdout)
+    db = @db.open(path)
+    assert.same({ "001_a.sql applied", "002_b.sql pending" }, states(db, dir))
+    assert.same({ "002_b.sql" }, db.migrate(dir))
+    assert.equal("ok", db.value("pragma integrity_check"))
+    db.close()
+  end))
+
+  it("is applied whole or not at all when its process is killed", with({
+    ["001_a.sql"] = "create table t (n);", ["002_b.sql"] = "insert into t with recursive c(x) as (select 1 union all select x + 1 "
+      .. "from c where x < 200000) select x from c;",
+  }, function(db, dir)
+    local path = dir:gsub("migrations$", "a.db")
+    db.close()
+    for i = 1, 6 do
+      program.start({ "-e", ("io.write('on') io.stdout:flush() @db.open(%q).migrate(%q)"):format(path, dir) }, {}, function(p)
+        p:read_until("on")
+        @sleep(0.002 * i)
+        p:signal("sigkill")
+        p:wait()
+      end)
+      local again = @db.open(path)
+      local plan = again.migrate(dir, { plan = true })
+      local rows = plan[1].state == "applied" and again.value("select count(*) from t") or 0
+      assert.equal(plan[2].state == "applied" and 200000 or 0, rows)
+      assert.equal("ok", again.value("pragma integrity_check"))
+      again.close()
+    end
+    db = @db.open(path)
+    db.migrate(dir)
+    assert.equal(200000, db.value("select count(*) from t"))
+    db.close()
+  end))
+
   it("is done once by two tasks, and by processes at the same time", with({
     ["001_a.sql"] = USERS, ["002_b.sql"] = ORDERS, ["003_c.sql"] = "insert into users (name) values ('only')",
   }, function(db, dir)
