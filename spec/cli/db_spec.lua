@@ -46,6 +46,18 @@ describe("tusk db status and migrate", function()
     assert.equal(golden.text("db_status"), table.concat(said, "--\n"))
   end))
 
+  it("look without changing anything", with(FILES, function(run, dir)
+    local path = dir .. "/data/tusk.db"
+    local db = @db.open(path)
+    db.exec("create table t (n)")
+    db.close()
+    local text = @file.read(path)
+    local before = text:sub(1, 18) .. "\1\1" .. text:sub(21) -- not in WAL mode
+    @file.write(path, before)
+    assert.equal(1, run({ "status" }).status)
+    assert.is_true(before == @file.read(path))
+  end))
+
   it("use the database of the configuration", with(FILES, function(run, dir)
     is(0, "applied  001_users.sql\napplied  002_orders.sql\n./other.db is up to date\n", "", run { "migrate", "--set", "db.url=./other.db" })
     assert.is_true(@file.exists(dir .. "/other.db"))

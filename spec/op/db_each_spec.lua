@@ -1,5 +1,6 @@
 -- @db.each: rows one by one, read ahead by a thread, in bounded memory.
 local database = require "spec.support.database"
+local program = require "spec.support.program"
 local temp = require "spec.support.temp"
 
 local COUNT = "with recursive c(x) as (select 1 union all select x + 1 from c where x < ?) select x from c"
@@ -396,6 +397,41 @@ describe("@db.each over a file", function()
       db.close()
       db = @db.open(dir .. "/a.db", { readonly = true })
       assert.same({ 1, 2 }, ids(db.each("select id from t")))
+      db.close()
+    end)
+  end)
+
+  it("ends with its host, in files, in memory and in transactions", function()
+    temp.dir(function(dir)
+      local script = temp.write(dir .. "/end.lua", ([[
+        kept = {}
+        for _, url in ipairs { %q, ":memory:" } do
+          local db = @db.open(url)
+          db.exec("create table t (id integer primary key, s text)")
+          db.exec("insert into t select x, 'name' || x from (%s)", 20000)
+          local open, endless = db.each("select * from t"), db.each("select x from (%s) where x < 2")
+          open()
+          endless()
+          @spawn(endless)
+          @spawn(function()
+            db.transaction(function(tx)
+              local inside = tx.each("select * from t")
+              inside()
+              tx.exec("delete from t where id = 7")
+              kept[#kept + 1] = inside
+              @sleep("10s")
+            end)
+          end)
+          kept[#kept + 1] = open
+        end
+        @sleep("10ms")
+        error("enough")
+      ]]):format(dir .. "/a.db", COUNT, (database.ENDLESS:gsub("count%(%*%)", "x"))))
+      local r = program.run { "run", script }
+      assert.equal(1, r.status)
+      assert.matches("enough", r.stderr)
+      local db = @db.open(dir .. "/a.db")
+      assert.equal(20000, db.t.count())
       db.close()
     end)
   end)

@@ -27,10 +27,15 @@ local function file_of(url)
   return hook("__file")(url)
 end
 
--- A database that is not there yet has nothing applied: looking must not make it.
+-- Looking changes nothing: a database that is not there yet has nothing applied.
 local function plan_of(folder)
   local path = file_of(core.config("db").url)
-  if path and operators.get("file").exists(path) then return operators.get("db").migrate(folder, { plan = true }) end
+  if path and operators.get("file").exists(path) then
+    local there = operators.get("db").open(path, { readonly = true })
+    local plan = there.migrate(folder, { plan = true })
+    there.close()
+    return plan
+  end
   local list = require("tusk.migrations").read(folder)
   for _, m in ipairs(list) do m.state = "pending" end
   return list
