@@ -178,7 +178,7 @@ clean: ## removes build/ and build-*/
 
 # ---- what has to be installed (Debian's names) ----
 
-DEPS := gcc g++ libc6-dev pkg-config libuv1-dev lua-luv lua-luv-dev libcurl4-openssl-dev libsqlite3-dev \
+DEPS := gcc g++ libc6-dev pkg-config libuv1-dev lua-luv lua-luv-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev \
   libhiredis-dev libsimdjson-dev ca-certificates tzdata
 DEPS_TEST := lua-busted lua-check clang-format cppcheck nginx openssl redis-server sqlite3
 

@@ -399,6 +399,12 @@ describe("cancelled at every point, files keep their promises:", function()
     assert.is_false(@file.exists(path))
   end, { setup = fresh })
 
+  case("hash", "digests on a thread, of a text and of a file", function(path)
+    assert.equal(64, #@hash.sha256(("x"):rep(1000000)))
+    assert.equal("d41d8cd98f00b204e9800998ecf8427e", @hash.file(path, "md5"))
+    assert.equal(1000000, #@hash.hex_decode(@hash.hex(("x"):rep(1000000))))
+  end, { setup = function() return temp.write(fresh(), "") end })
+
   case("file json", "a JSON file, whole or not there", function(path)
     @file.write_json(path, { a = { 1, 2, 3 } })
     assert.same({ a = { 1, 2, 3 } }, @file.read_json(path))

@@ -17,6 +17,10 @@ function heavy.sum(n)
   return sum
 end
 
+function heavy.digest(n)
+  return @hash.sha256(("x"):rep(n))
+end
+
 function heavy.calls()
   calls = calls + 1
   return calls

@@ -6,7 +6,7 @@ local operators = require "tusk.operators"
 
 local inside = {}
 
-local WORKS = { json = true, date = true, random = true, try = true } -- these never wait
+local WORKS = { hash = true, json = true, date = true, random = true, try = true } -- these never wait
 
 local function refuse()
   errors.raise("operator", "not for workers: nothing can wait there",
