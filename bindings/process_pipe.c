@@ -156,10 +156,12 @@ static void take_one(struct pipe_end *e)
     disarm(e);
     if (n > 0 && append(e, (size_t)n))
         e->wait->err = ENOMEM;
-    if (n > 0)
-        wake(e);
-    else
+    if (n == 0) {
         ended(e);
+        return;
+    }
+    wake(e);
+    process_settle(e->process); // which may want to watch it
 }
 
 /* ---- what goes ---- */

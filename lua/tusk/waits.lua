@@ -55,6 +55,9 @@ end
 local function on_tasks(_, task, tasks)
   local name = scope_name(task)
   local whose = name and (' of "%s"'):format(name) or ""
+  if not tasks[1] then -- a program, say, that is being ended
+    return { kind = "tasks", text = ("for the end of what the scope%s owns"):format(whose), what = name or nil, of = tasks }
+  end
   local which = #tasks == 1 and "its child" or ("its %d children"):format(#tasks)
   return { kind = "tasks", text = ("for %s%s, %s"):format(which, whose, listed(tasks)), what = name or nil, of = tasks }
 end

@@ -265,6 +265,17 @@ describe("a program belongs to its scope:", function()
     end))
   end)
 
+  it("a task that waits for it says so", function()
+    local task = @async(function()
+      spawn({ "sh", "-c", "trap '' TERM; echo; sleep 1000" }, { grace = "50ms" }).stdout:read()
+    end)
+    wait_until(function() return task.state == "joining" end, "the end of the body")
+    local found
+    for _, t in ipairs(require("tusk").ps()) do found = t.id == task.id and t.on or found end
+    assert.equal("for the end of what the scope owns", found.text)
+    task:await()
+  end)
+
   it("many end side by side", function()
     @scope(function()
       for _ = 1, 10 do

@@ -336,6 +336,30 @@ describe("@process.run, when a program ends badly or not at all:", function()
     assert.equal("process.lost\n", r.stdout)
   end)
 
+  it("it has become another user, and cannot be ended", function()
+    if uv.getuid() ~= 0 then return pending "only root can try" end
+    local function as_nobody(...) return run { "setpriv", "--reuid", "65534", "--clear-groups", program.path(), ... } end
+    temp.dir(function(dir)
+      local other = dir .. "/other"
+      uv.fs_chmod(dir, 493)
+      assert.equal(0, run({ "cc", "spec/op/process_other_user.c", "-o", other }).code)
+      uv.fs_chmod(other, tonumber("4755", 8))
+      if not as_nobody("version").ok then
+        return pending "the program under test is out of nobody's reach"
+      end
+      local r = as_nobody("-e", ([[
+        @scope(function()
+          local p = @process.spawn({ "%s" }, { grace = "1ms", stdout = "ignore", stderr = "ignore" })
+          repeat local sent = @try(p.kill, p, "WINCH") @sleep "1ms" until not sent
+          local _, e = @try(p.stop, p)
+          print(e.kind)
+        end)
+        print(@try(@process.run, { "%s" }, { grace = "1ms", timeout = "200ms" }))
+      ]]):format(other, other))
+      assert.truthy(r.stdout:find("^process.permission\nnil.*timed out"), r.stdout .. r.stderr)
+    end)
+  end)
+
   it("the host ends meanwhile", function()
     temp.dir(function(dir)
       local code = [[@process.spawn { "sh", "-c", "echo $$ >pid; mv pid ready; exec sleep 1000" } @sleep "1h"]]
