@@ -128,6 +128,48 @@ describe("a disk that is full", function()
   end)
 end)
 
+describe("a flush that fails", function()
+  local FAILING = [[
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <errno.h>
+    #include <stdlib.h>
+    #include <unistd.h>
+    static int flush(const char *name, int fd)
+    {
+        if (access(getenv("FAIL_WHEN"), F_OK))
+            return ((int (*)(int))dlsym(RTLD_NEXT, name))(fd);
+        errno = EIO;
+        return -1;
+    }
+    int fsync(int fd) { return flush("fsync", fd); }
+    int fdatasync(int fd) { return flush("fdatasync", fd); }
+  ]]
+
+  it("is told as a commit that is perhaps done, to all that share it", function()
+    if (os.getenv "SANITIZE" or "") ~= "" then return pending("a sanitizer has to be loaded first") end
+    temp.dir(function(dir)
+      local source, library = temp.write(dir .. "/fail.c", FAILING), dir .. "/fail.so"
+      local cc = program.run({ "-c", (os.getenv "CC" or "cc") .. ' -shared -fPIC -o "$0" "$1" -ldl', library, source }, { program = "/bin/sh" })
+      assert.equal(0, cc.status, cc.stderr)
+      local script = temp.write(dir .. "/main.lua", ([[
+        local db = @db.open(%q, { synchronous = "full" })
+        db.exec "create table t (n integer)"
+        db.exec "insert into t values (0)"
+        io.open(%q, "w"):close()
+        for _, out in ipairs(@all_settled(@(db.exec "insert into t values (1)"), @(db.exec "insert into t values (2)"))) do
+          print(out.err.kind, out.err.sent)
+        end
+        os.remove(%q)
+        db.exec "insert into t values (3)"
+        print(db.value "select count(*) from t where n in (0, 3)", db.value "pragma integrity_check")
+      ]]):format(dir .. "/a.db", dir .. "/now", dir .. "/now"))
+      local r = program.run({ "run", script }, { env = { LD_PRELOAD = library, FAIL_WHEN = dir .. "/now" } })
+      assert.equal("db.io\ttrue\ndb.io\ttrue\n2\tok\n", r.stdout, r.stderr)
+    end)
+  end)
+end)
+
 describe("another process", function()
   it("writes at the same time, and nothing is lost", function()
     temp.dir(function(dir)

@@ -133,6 +133,9 @@ local OURS = { -- the binding's own codes
   [-1] = "argument", [-2] = "closed", [-3] = "db.aborted", [-4] = "argument", [-5] = "db.busy", [-6] = "db.busy",
 }
 
+-- Written, and perhaps on the disk: nobody can tell whether it is done.
+local FLUSHES = { [1034] = true, [1290] = true }
+
 --- Called by the binding for every failure; raises.
 ---@param code integer SQLite's extended result code, or a negative one of the binding's
 ---@param sql string the statement
@@ -149,6 +152,7 @@ function failure.raise(code, message, sql, names, line)
   if primary == 1 then plain_error(message, sql, names, fields) end
   if primary == 19 then constraint(code, message, fields) end
   if primary == 9 then errors.raise("closed", "the database was closed while the statement ran", fields) end
+  fields.sent = FLUSHES[code]
   fields.retryable = (primary == 5 or primary == 6) or nil
   errors.raise(KINDS[primary] or "db.error", message, fields)
 end
