@@ -113,6 +113,8 @@ int worker_cancel(struct worker *k, struct job *job);
 struct conn *worker_borrow(struct worker *k, uint64_t lease);
 /* Whether a transaction holds it. */
 int worker_leased(struct worker *k);
+/* Whether one does, or stands in line. */
+int worker_in_transaction(struct worker *k);
 /* Wakes the thread, whatever it waits for. */
 void worker_wake(struct worker *k);
 /* Asks the thread to end, when it has done all it was given. */

@@ -22,7 +22,7 @@ void group_run(struct worker *k, struct job *jobs);
 /* ---- sqlite_route.c: which statements begin on the loop thread; the loop thread's ---- */
 
 /* Whether reads have to stand in the writer's line: without a log they would keep it waiting. */
-int route_is_shut(const struct database *db);
+int route_is_shut(struct database *db);
 /* Marks a job for the statement, if that is known, before it is given to a thread. */
 void route_note(struct job *job, const struct stmt *s);
 /* Whether it is not to begin on the loop thread now. */

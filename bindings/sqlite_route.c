@@ -14,9 +14,10 @@
 #define SLOW_RUNS  3 /* on the loop thread */
 #define RETRY_RUNS 16
 
-int route_is_shut(const struct database *db)
+int route_is_shut(struct database *db)
 {
-    return !db->wal && !db->memory && db->writing > 0;
+    // behind a transaction a read would wait for its task, and perhaps its task for the read
+    return !db->wal && !db->memory && db->writing > 0 && !worker_in_transaction(&db->writer);
 }
 
 void route_note(struct job *job, const struct stmt *s)

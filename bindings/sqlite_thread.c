@@ -305,6 +305,16 @@ int worker_leased(struct worker *k)
     return leased;
 }
 
+int worker_in_transaction(struct worker *k)
+{
+    uv_mutex_lock(&k->mutex);
+    int found = k->lease != 0;
+    for (const struct job *job = k->head; job && !found; job = job->next)
+        found = job->kind == JOB_BEGIN;
+    uv_mutex_unlock(&k->mutex);
+    return found;
+}
+
 static void ask_to_end(struct worker *k, int now)
 {
     worker_flush(k);

@@ -332,6 +332,36 @@ describe("a file with a rollback journal", function()
     end)
   end)
 
+  it("is read beside a transaction whose task waits for that read", function()
+    database.with("file", function(db)
+      db.exec "create table t (id integer primary key, n integer)"
+      db.exec "insert into t values (1, 10)"
+      assert.equal(10, db.value("select n from t where id = ?", 1))
+      local begun, asked, seen = database.gate(), database.gate(), database.gate()
+      local other = @async(function()
+        begun.wait()
+        local write = @async(function() db.exec "insert into t values (3, 30)" end) -- waits for the transaction
+        @yield()
+        asked.open()
+        local n = db.value("select n from t where id = ?", 1)
+        seen.open()
+        write:await()
+        return n
+      end)
+      local holder = @async(function()
+        db.transaction(function(tx)
+          tx.exec "insert into t values (2, 20)"
+          begun.open()
+          asked.wait()
+          seen.wait()
+        end)
+      end)
+      assert.equal(10, other:await())
+      holder:await()
+      assert.equal(3, db.t.count())
+    end, { journal = "delete" })
+  end)
+
   it("can be asked for, and is kept by those who only read", function()
     temp.dir(function(dir)
       local db = @db.open(dir .. "/a.db", { journal = "delete" })
