@@ -19,6 +19,7 @@ namespace {
 constexpr size_t KEEP = 1 << 20;
 constexpr int64_t EXACT = int64_t{1} << 53; // beyond it doubles skip integers
 constexpr int DEPTH_MAX = 1000;
+constexpr int NULL_AT = 4, BOX_AT = 5; // stack indices: what null is outside of arrays; the box
 
 dom::parser *parser_of(lua_State *L, json_box *box)
 {
@@ -91,7 +92,7 @@ bool push_object(lua_State *L, dom::object fields, int depth)
         lua_pushlstring(L, f.key.data(), f.key.size());
         if (!push_value(L, f.value, depth))
             return false;
-        lua_rawset(L, -3); // null is nil: it also takes away an earlier field of this name
+        lua_rawset(L, -3); // a null that is nil also takes away an earlier field of this name
     }
     return true;
 }
@@ -126,7 +127,7 @@ bool push_value(lua_State *L, dom::element e, int depth)
         lua_pushboolean(L, e.get_bool().value_unsafe());
         return true;
     case dom::element_type::NULL_VALUE:
-        lua_pushnil(L);
+        lua_pushvalue(L, NULL_AT);
         return true;
     case dom::element_type::UINT64:
         push_wide(L, e.get_uint64().value_unsafe(), true);
@@ -185,14 +186,19 @@ size_t mark_length(const char *text, size_t len)
     return len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 }
 
-// decode(text, depth, name or nil) -> value
+// decode(text, depth, name or nil, keep nulls) -> value
 int op_decode(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
     int depth = static_cast<int>(luaL_checkinteger(L, 2));
     size_t skip = mark_length(text, len);
-    lua_settop(L, 3);
+    lua_settop(L, NULL_AT);
+    lua_pushvalue(L, lua_upvalueindex(UP_NULL));
+    if (!lua_toboolean(L, NULL_AT))
+        lua_pushnil(L);
+    lua_replace(L, NULL_AT);
+    lua_settop(L, NULL_AT);
     dom::parser *parser = parser_of(L, json_take(L));
     error_code code = parser->allocate(len, DEPTH_MAX + 8);
     dom::element root;
@@ -200,11 +206,11 @@ int op_decode(lua_State *L)
         code = parser->parse(text + skip, len - skip, true).get(root);
     bool built = code == SUCCESS && push_value(L, root, depth);
     if (!built) {
-        lua_settop(L, 4);
-        json_give(L, 4);
+        lua_settop(L, BOX_AT);
+        json_give(L, BOX_AT);
         return refuse(L, text + skip, len - skip, depth, code == SUCCESS ? DEPTH_ERROR : code);
     }
-    json_give(L, 4);
+    json_give(L, BOX_AT);
     return 1;
 }
 

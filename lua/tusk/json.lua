@@ -39,8 +39,9 @@ end
 ---@param text string
 ---@param depth integer|nil how deep it may be nested; 64
 ---@param name string|nil where the text is from, for messages
-function json.decode(text, depth, name)
-  return raw.decode(text, depth_check(depth), name)
+---@param nulls boolean|nil null is tusk.null everywhere, not only in arrays
+function json.decode(text, depth, name, nulls)
+  return raw.decode(text, depth_check(depth), name, nulls)
 end
 
 --- The JSON text of a value. Raises json.value.

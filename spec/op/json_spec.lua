@@ -67,6 +67,15 @@ describe("@json.decode", function()
     end
   end)
 
+  it("keeps every null as tusk.null when asked to", function()
+    local v = @json.decode('{"a": null, "b": [null, {"c": null}]}', { nulls = true })
+    assert.same({ a = null, b = { null, { c = null } } }, v)
+    assert.equal(null, @json.decode("null", { nulls = true }))
+    assert.equal(null, @json.decode('{"a": 1, "a": null}', { nulls = true }).a)
+    assert.is_nil(@json.decode('{"a": null}', { nulls = false }).a)
+    assert.equal("argument", select(2, @try(@json.decode, "1", { nulls = 1 })).kind)
+  end)
+
   it("takes the last of several fields of one name, also when it is null", function()
     assert.same({ a = 2 }, @json.decode('{"a": 1, "a": 2}'))
     assert.same({}, @json.decode('{"a": 1, "a": null}'))

@@ -6,17 +6,18 @@ local errors = require "tusk.errors"
 
 local json = {}
 
-local DECODE, ENCODE, LINES = { "depth" }, { "pretty", "sort", "depth" }, { "depth" }
+local DECODE, ENCODE, LINES = { "depth", "nulls" }, { "pretty", "sort", "depth" }, { "depth" }
 
 --- The value of a JSON text.
 ---@param text string UTF-8
----@param opts { depth: integer }|nil depth: 64, at most 1000
----@return any value null is nil, and tusk.null inside an array
+---@param opts { depth: integer, nulls: boolean }|nil depth: 64, at most 1000
+---@return any value null is nil, and tusk.null inside an array; with `nulls` it is tusk.null everywhere
 function json.decode(text, opts)
   dots.check("json", json, text, "decode(text)")
   check.string("text", text)
   if opts == nil then return codec.decode(text) end
-  return codec.decode(text, check.options(opts, DECODE).depth)
+  check.options(opts, DECODE)
+  return codec.decode(text, opts.depth, nil, check.opt_boolean("nulls", opts.nulls))
 end
 
 --- The JSON text of a value.
