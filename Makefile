@@ -180,7 +180,7 @@ clean: ## removes build/ and build-*/
 # ---- what has to be installed (Debian's names) ----
 
 DEPS := gcc g++ libc6-dev pkg-config libuv1-dev lua-luv lua-luv-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev \
-  libhiredis-dev libsimdjson-dev ca-certificates tzdata
+  libhiredis-dev libpcre2-dev libsimdjson-dev ca-certificates tzdata
 DEPS_TEST := lua-busted lua-check clang-format cppcheck nginx openssl redis-server sqlite3
 
 # Only what is missing: when all is there it needs neither root nor a network.

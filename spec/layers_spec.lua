@@ -141,7 +141,7 @@ end
 function rules.host(_, text)
   local wrong = {}
   for _, name in ipairs(included(text)) do
-    for _, library in ipairs { "sqlite", "curl", "hiredis", "simdjson", "luv", "cairo", "openssl" } do
+    for _, library in ipairs { "sqlite", "curl", "hiredis", "pcre2", "simdjson", "luv", "cairo", "openssl" } do
       if name:find(library, 1, true) then wrong[#wrong + 1] = name end
     end
     if exists("bindings/" .. name) then wrong[#wrong + 1] = name end
