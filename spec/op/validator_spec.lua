@@ -159,6 +159,11 @@ describe("defaults", function()
       @validator.validate({ kids = { { kids = { {} } } } }, own, { schemas = { ["https://example.org/t"] = tree } }))
   end)
 
+  it("that fill each other without end are noticed", function()
+    argument("schema: its defaults fill each other without end", @validator.validate, {},
+      { properties = { a = { default = {}, ["$ref"] = "#" } } })
+  end)
+
   it("are not from `not`, nor from alternatives that do not fit, nor when not wanted", function()
     local d = { properties = { d = { default = 1 } } }
     local value = { x = 1 }
@@ -200,7 +205,10 @@ describe("Lua values:", function()
     argument("value: a number without a value (inf)", @validator.check, math.huge, { minimum = 1 })
     argument("value: a table with a key that is a boolean", @validator.check, { [true] = 1 }, { type = "object" })
     argument("value: a thread", @validator.check, coroutine.create(print), { const = 1 })
-    argument("a function", @validator.check, { { print } }, { uniqueItems = true, items = true } and { const = { { 1 } } })
+    argument("value: a function", @validator.check, { { print } }, { const = { { 1 } } })
+    argument("value: a function", @validator.check, { { print }, 1 }, { uniqueItems = true })
+    argument("value: a function", @validator.check, print, { ["not"] = { type = "string" } })
+    argument("value: a number without", @validator.check, 0 / 0, { anyOf = { { minimum = 1 }, true } })
   end)
 
   it("circles and great depth are noticed", function()
@@ -215,6 +223,11 @@ describe("Lua values:", function()
     for _ = 1, 250 do deep = { next = deep } end
     assert.is_true(@validator.check(deep, list))
     assert.is_true(@validator.check({}, list), "after an error all is as before")
+    local wide = { anyOf = {} }
+    for i = 1, 8 do wide.anyOf[i] = { properties = { next = { ["$ref"] = "#" } }, required = { "x" } } end
+    local e = argument("value: contains itself", @validator.check, ring, wide) -- once is enough
+    assert.equal("validator.check", e.op)
+    assert.truthy(e.site)
   end)
 end)
 

@@ -21,11 +21,10 @@ end
 -- All that is wrong with a value: never empty.
 local function failures(root, value, st)
   local found = {}
-  if not st.given_up then
-    st.errors = found
-    root.run(value, st)
-    st.errors = false
-  end
+  if st.given_up then return { st.given_up } end
+  st.errors = found
+  root.run(value, st)
+  st.errors = false
   if st.given_up then found[#found + 1] = st.given_up end
   return found
 end
@@ -33,13 +32,13 @@ end
 -- Whether the value holds; the value with defaults, or the failures.
 local function run(root, value)
   local st = take(root)
-  st.root, st.given_up = value, false
+  st.root, st.given_up, st.refused = value, false, false
   if root.fill or root.default ~= nil then value = fill.run(root, value, st) end
   local ok = root.run(value, st) and not st.given_up
   local answer = value
-  if not ok then answer = failures(root, value, st) end
-  st.root = false
-  root.idle = st
+  if not ok and not st.refused then answer = failures(root, value, st) end
+  st.root, root.idle = false, st
+  if st.refused then check.fail(st.refused[1], st.refused[2]) end
   return ok, answer
 end
 

@@ -125,18 +125,20 @@ local function twins(list)
 end
 
 -- JSON within JSON, to the bottom: what is compared whole may hold what JSON does not know, and circles.
-local function check_whole(v, st, depth)
+local function is_whole(v, st, depth)
   local kind, why = values.kind(v)
-  if not kind then state.refuse(st, why) end
-  if type(v) ~= "table" then return end
-  if depth > 256 then state.refuse(st, "a table that contains itself, or is nested deeper than 256") end
-  for _, item in next, v do check_whole(item, st, depth + 1) end
+  if not kind then return state.refuse(st, why) end
+  if type(v) ~= "table" then return true end
+  if depth > 256 then return state.refuse(st, "a table that contains itself, or is nested deeper than 256") end
+  for _, item in next, v do
+    if not is_whole(item, st, depth + 1) then return false end
+  end
+  return true
 end
-assertions.check_whole = check_whole
 
 add("uniqueItems", { "array" }, function(_, wanted, at)
   return wanted and function(v, st)
-    check_whole(v, st, 0)
+    if not is_whole(v, st, 0) then return false end
     local first, second = twins(v)
     if not first then return true end
     return st.errors and fail(st, at, "uniqueItems",
@@ -213,7 +215,7 @@ end
 add("const", values.KINDS, function(_, wanted, at)
   local scalar = type(wanted) ~= "table"
   return function(v, st)
-    if not scalar and type(v) == "table" then check_whole(v, st, 0) end
+    if not scalar and type(v) == "table" and not is_whole(v, st, 0) then return false end
     if v == wanted or values.equal(v, wanted) then return true end
     return st.errors and fail(st, at, "const", ("must be %s, is %s"):format(constant(wanted), shown(v)))
   end
@@ -227,7 +229,7 @@ add("enum", values.KINDS, function(_, list, at)
   end
   local message = "must be one of " .. table.concat(texts, ", ") .. (#list > 20 and ", …" or "") .. ", is "
   return function(v, st)
-    if type(v) == "table" then check_whole(v, st, 0) end
+    if type(v) == "table" and not is_whole(v, st, 0) then return false end
     if type(v) == "string" then
       if strings[v] then return true end
     elseif others[v == nil and null or values.identity(v)] then return true end

@@ -164,7 +164,7 @@ local function switch(on)
     local kind, why
     if t == "table" then kind, why = table_kind(v) else kind = other_kind(v) end
     if kind then return on[kind](v, st) end
-    state.refuse(st, why or select(2, values.kind(v)))
+    return state.refuse(st, why or select(2, values.kind(v)))
   end
 end
 

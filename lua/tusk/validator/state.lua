@@ -1,7 +1,6 @@
 -- state.lua: what one validation carries along: where it is, what has failed, which properties and items were
 -- looked at. A check is fn(value, state) → boolean. Without `errors` it stops at the first failure and makes no
 -- garbage; with it, it goes on and notes them all.
-local check = require "tusk.check"
 local uri = require "tusk.validator.uri"
 
 local state = {}
@@ -23,12 +22,15 @@ state.ALL = {}
 ---@field spare table[] such tables that are not in use
 ---@field list table|false an empty table that is to be an array
 ---@field given_up table|false a failure that settles all: a pattern took too long
+---@field refused table|false an argument error that settles all: { message, fields }. It is raised by who began, where
+--- the stack is short again; until then every check fails at once
+---@field root any the whole value
 
 ---@return tusk.validator.State
 function state.new()
   return {
     errors = false, path = {}, n = 0, refs = 0, scope = {}, nscope = 0, seen = false, spare = {}, list = false,
-    given_up = false, root = false,
+    given_up = false, refused = false, root = false, copies = false,
   }
 end
 
@@ -53,43 +55,49 @@ function state.fail(st, at, keyword, message, fields)
   return false
 end
 
---- Raises kind `argument`: the value is none that JSON knows.
-function state.refuse(st, what)
-  local path = state.pointer(st)
-  check.fail(("value%s: %s, which JSON does not know"):format(path == "" and "" or " at " .. path, what),
-    { argument = "value", path = path })
-end
-
--- Is one of the tables on the path there twice?
-local function is_circle(st)
-  local v, met = st.root, {}
-  for i = 1, st.n do
-    if type(v) ~= "table" then return false end
-    if met[v] then return true end
-    met[v] = true
-    local key = st.path[i]
-    v = v[type(key) == "number" and key + 1 or key]
-  end
+local function refuse(st, message, fields)
+  st.refused = st.refused or { message, fields }
   return false
 end
 
+--- Leads to kind `argument`: the value is none that JSON knows. Always false.
+function state.refuse(st, what)
+  local path = state.pointer(st)
+  return refuse(st, ("value%s: %s, which JSON does not know"):format(path == "" and "" or " at " .. path, what),
+    { argument = "value", path = path })
+end
+
+-- What the path leads through that makes it so long.
+local function why_deep(st)
+  local v, met = st.root, {}
+  for i = 1, st.n do
+    if v == nil then return "schema: its defaults fill each other without end", "schema" end
+    if met[v] then return "value: contains itself", "value" end
+    met[v] = type(v) == "table" or nil
+    local key = st.path[i]
+    v = type(v) == "table" and v[type(key) == "number" and key + 1 or key] or nil
+  end
+  return ("value: is nested deeper than %d"):format(NEST_MAX), "value"
+end
+
 local function too_deep(st)
-  st.n = NEST_MAX
-  if is_circle(st) then check.fail("value: contains itself", { argument = "value" }) end
-  check.fail(("value: is nested deeper than %d"):format(NEST_MAX), { argument = "value" })
+  local why, argument = why_deep(st)
+  return refuse(st, why, { argument = argument })
 end
 
 local function endless(st)
   local path = state.pointer(st)
   local shown = #path > 60 and "…" .. path:sub(-60) or path
-  check.fail(("schema: too many references within each other at %q of the value: one leads back to itself, or the value is very deep")
+  return refuse(st,
+    ("schema: too many references within each other at %q of the value: one leads back to itself, or the value is very deep")
     :format(shown), { argument = "schema", path = path })
 end
 
 --- A check of what is in the value under a name or an index from 0.
 function state.descend(run, v, key, st)
   local n, seen = st.n + 1, st.seen
-  if n > NEST_MAX then too_deep(st) end
+  if st.refused then return false end
+  if n > NEST_MAX then return too_deep(st) end
   st.n, st.path[n], st.seen = n, key, false
   local ok = run(v, st)
   st.n, st.seen = n - 1, seen
@@ -100,7 +108,8 @@ end
 --- stands within its own.
 function state.follow(run, v, st, resource, weight)
   local refs, n = st.refs, st.nscope
-  if refs + weight > REFS_MAX then endless(st) end
+  if st.refused then return false end
+  if refs + weight > REFS_MAX then return endless(st) end
   st.refs = refs + weight
   if resource then
     st.nscope = n + 1
