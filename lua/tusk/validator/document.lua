@@ -76,9 +76,9 @@ local function walk_list(list, doc, pointer, resource)
 end
 
 local function walk_named(named, doc, pointer, resource)
-  if type(named) ~= "table" then return end
-  for key, schema in next, named do
-    if type(key) == "string" then walk(schema, doc, pointer .. "/" .. uri.token(key), resource) end
+  if type(named) ~= "table" or values.table_kind(named) ~= "object" then return end
+  for _, key in ipairs(values.sorted_keys(named)) do
+    walk(named[key], doc, pointer .. "/" .. uri.token(key), resource)
   end
 end
 
