@@ -124,14 +124,25 @@ Error.is = errors.is
 -- A message handler sees a plain error's stack; wrapping happens later, where it leaves.
 local noted = {}
 
+-- Where compiled code has used up the stack, LuaJIT does not know the line of the innermost function, and may crash
+-- looking for it; what lies below that can be looked at. -> the level to begin at, or nil if it is another error.
+local function below_overflow(value)
+  if type(value) ~= "string" or value:sub(-14) ~= "stack overflow" then return nil end
+  for level = 2, 20 do
+    local info = getinfo(level, "S")
+    if info and info.what ~= "C" and not info.source:find("^=%[tusk") then return level end
+  end
+end
+
 --- Message handler: remembers the place and traceback of an error that does not carry its own.
 function errors.note(value)
   if getmetatable(value) == Error then return value end
   local again = noted.again and rawequal(noted.value, value)
   noted.again = nil
   if again then return value end
-  noted.value, noted.traceback, noted.any = value, clean_traceback(2), true
-  noted.site = sites.here()
+  local overflow = below_overflow(value)
+  noted.value, noted.traceback, noted.any = value, clean_traceback(overflow and overflow + 1 or 2), true
+  noted.site = not overflow and sites.here() or nil
   return value
 end
 

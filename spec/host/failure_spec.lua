@@ -1,4 +1,5 @@
 -- Failures: what a task may raise, and whom it reaches.
+local program = require "spec.support.program"
 
 local function fails(fn, ...)
   local ok, e = pcall(fn, ...)
@@ -36,6 +37,25 @@ describe("what a task raises", function()
   it("leaves a table as it is", function()
     local value = setmetatable({}, { __tostring = function() return "mine" end })
     assert.is_true(rawequal(value, raised(value)))
+  end)
+
+  -- Compiled code that uses up the stack does not know its line: to ask for it crashes LuaJIT.
+  it("survives endless recursion in compiled code", function()
+    local result = program.run { "-e", [[
+      local function mk(f) return function(x, y) if x == 0 then return 0 end local a = f(x, y) return a + 1 end end
+      local a, b
+      a = mk(function(x, y) return b(x + 1, y) end)
+      b = mk(function(x, y) return a(x + 1, y) end)
+      for i = 1, 200 do pcall(a, 1, i) end
+      local kinds = {}
+      for i = 1, 50 do
+        local _, e = @try(a, 1, i)
+        kinds[e.kind .. ": " .. e.message] = true
+      end
+      local _, e = pcall(function() @async(a, 1, 2):await() end)
+      print(next(kinds) == "lua: stack overflow", next(kinds, "lua: stack overflow"), e.message)]] }
+    assert.equal("", result.stderr)
+    assert.equal("true\tnil\tstack overflow\n", result.stdout)
   end)
 
   it("survives endless recursion", function()
