@@ -98,7 +98,7 @@ end)
 
 describe("a program whose standard streams are closed", function()
   it("never gives their numbers to anything else", function()
-    local code = "io.stderr:write('e') print('p') @file.read('/etc/hosts') @file.write(arg[1], 'done')"
+    local code = "io.stderr:write('e') print('p') @file.read('/etc/passwd') @file.write(arg[1], 'done')"
     temp.dir(function(dir)
       local command = ("'%s' -e \"%s\" '%s/out' <&- >&- 2>&-"):format(program.path(), code, dir)
       assert.equal(0, program.run({ "-c", command }, { program = "/bin/sh" }).status)

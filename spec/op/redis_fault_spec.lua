@@ -175,7 +175,7 @@ describe("@redis when the server is killed", function()
 
   it("connects again after a restart, with login and database; a connection of one's own is not made again", function()
     with_server({ tcp = true, args = { "--requirepass", "open sesame" } }, function(server)
-      local db = @redis.open(("redis://default:open%%20sesame@localhost:%d/3"):format(server.port))
+      local db = @redis.open(("redis://default:open%%20sesame@127.0.0.1:%d/3"):format(server.port))
       db.set("k", 1)
       db.blpop("none", 0.001) -- its connection is kept
       assert.matches("db3:keys=1", db.info("keyspace"))

@@ -119,6 +119,12 @@ local function input(made, stdin, default)
   end
 end
 
+-- What this process has printed comes before what the program prints into the same place.
+local function in_order(made)
+  if made.stdout == OUTPUT.inherit then io.stdout:flush() end
+  return made
+end
+
 local function common(argv, opts)
   flags(opts, "clear_env", "group", "shell", "terminal")
   local cwd = check.opt_string("cwd", opts.cwd)
@@ -137,13 +143,13 @@ function spec.of_run(argv, opts)
   made.max = check.size("max", opts.max, MAX)
   if opts.terminal then
     terminal(opts, made)
-    return made
+    return in_order(made)
   end
   local default = opts.capture == false and "inherit" or "capture"
   made.stdout = output("stdout", opts.stdout, default, { "capture", "inherit", "ignore" })
   made.stderr = output("stderr", opts.stderr, default, { "capture", "inherit", "ignore", "stdout" })
   input(made, opts.stdin, INPUT.none)
-  return made
+  return in_order(made)
 end
 
 --- For spawn: the outputs are read while it runs.
@@ -151,13 +157,13 @@ function spec.of_spawn(argv, opts)
   local made = common(argv, opts)
   if opts.terminal then
     terminal(opts, made)
-    return made
+    return in_order(made)
   end
   made.stdout = output("stdout", opts.stdout, "pipe", { "pipe", "inherit", "ignore" })
   made.stderr = output("stderr", opts.stderr, "pipe", { "pipe", "inherit", "ignore", "stdout" })
   input(made, opts.stdin, INPUT.pipe)
   if made.source then check.fail("stdin: a string expected; anything else is written to process.stdin", { argument = "stdin" }) end
-  return made
+  return in_order(made)
 end
 
 --- A command line for messages: masked, on one line, not too long.
