@@ -1,6 +1,7 @@
 /* main.c: the program `tusk`, a small embedder of libtusk: arguments, signals, exit status. */
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <lua.h>
 #include <luajit.h>
 #include <pthread.h>
@@ -21,15 +22,21 @@
 static tusk_host *volatile host;       /* what a signal stops */
 static volatile sig_atomic_t received; /* the first INT or TERM */
 static volatile sig_atomic_t polls;    /* the loop does, rather than run Lua */
-static volatile sig_atomic_t turned;   /* since the alarm was set */
-static struct itimerval patience;      /* how long tasks have to end, and a moment */
+static volatile sig_atomic_t turned;   /* since the alarm last rang */
+static volatile sig_atomic_t left;     /* how often it may ring before the end */
+static sig_atomic_t patience;          /* the same for as long as tasks have to end, and a moment */
 static pthread_t thread;               /* of the host */
 static int status;                     /* what Lua said the exit status is */
 
+#define RINGS 20 /* a second */
+
 static void set_alarm(void)
 {
+    static const struct itimerval often = {{0, 1000000 / RINGS}, {0, 1000000 / RINGS}};
     turned = 0;
-    setitimer(ITIMER_REAL, &patience, NULL); // what waits has been left behind by then
+    left = patience;
+    if (left)
+        setitimer(ITIMER_REAL, &often, NULL);
 }
 
 static void on_signal(int number)
@@ -47,13 +54,25 @@ static void on_signal(int number)
     set_alarm();
 }
 
-/* What computes, and was compiled into a loop that nothing interrupts, ends with the process. */
+/*
+ * A hook that was set while LuaJIT went over its own table of hooks may be lost: what computes is
+ * told again. What was compiled into a loop that nothing interrupts ends with the process; what
+ * waits has been left behind by then.
+ */
 static void on_alarm(int number)
 {
     static const char text[] = "tusk: a task computes and does not end\n";
-    (void)number;
-    if (polls || turned) {
-        set_alarm();
+    if (!pthread_equal(pthread_self(), thread)) {
+        pthread_kill(thread, number);
+        return;
+    }
+    if (polls || turned || !host) {
+        turned = 0;
+        left = patience;
+        return;
+    }
+    if (--left > 0) {
+        tusk_interrupt(host);
         return;
     }
     if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
@@ -137,9 +156,7 @@ static int abandon(lua_State *L)
 static int set_patience(lua_State *L)
 {
     double seconds = luaL_checknumber(L, 1) + 0.5;
-    time_t whole = seconds < 1e9 ? (time_t)seconds : 1000000000;
-    patience.it_value.tv_sec = whole;
-    patience.it_value.tv_usec = seconds < 1e9 ? (suseconds_t)((seconds - (double)whole) * 1e6) : 0;
+    patience = seconds < 1e8 ? (sig_atomic_t)(seconds * RINGS) : INT_MAX;
     return 0;
 }
 
