@@ -181,6 +181,29 @@ static const char *version_name(long version)
     }
 }
 
+static double seconds_at(CURL *e, CURLINFO which)
+{
+    double at = 0;
+    curl_easy_getinfo(e, which, &at);
+    return at;
+}
+
+/* How long the name, the connection and the handshake took, each by itself; when the first byte of
+ * the answer came. A connection that was there already took nothing. */
+static void push_timings(lua_State *L, struct request *r)
+{
+    CURL *e = r->handle->easy;
+    long made = 0;
+    curl_easy_getinfo(e, CURLINFO_NUM_CONNECTS, &made);
+    double dns = made ? seconds_at(e, CURLINFO_NAMELOOKUP_TIME) : 0;
+    double connected = made ? seconds_at(e, CURLINFO_CONNECT_TIME) : 0;
+    double secured = made ? seconds_at(e, CURLINFO_APPCONNECT_TIME) : 0;
+    lua_pushnumber(L, dns);
+    lua_pushnumber(L, connected > dns ? connected - dns : 0);
+    lua_pushnumber(L, secured > connected ? secured - connected : 0);
+    lua_pushnumber(L, seconds_at(e, CURLINFO_STARTTRANSFER_TIME));
+}
+
 static int push_answer(lua_State *L, struct request *r)
 {
     const struct buffer *head = &r->handle->head, *body = &r->handle->body;
@@ -192,7 +215,8 @@ static int push_answer(lua_State *L, struct request *r)
         lua_pushlstring(L, body->data ? body->data : "", body->length);
     lua_pushstring(L, version_name(r->version));
     lua_pushnumber(L, r->elapsed);
-    return 5;
+    push_timings(L, r);
+    return 9;
 }
 
 static int request_finish(lua_State *L, struct tusk_wait *wait)
@@ -202,15 +226,15 @@ static int request_finish(lua_State *L, struct tusk_wait *wait)
         return tusk_fail_cancelled(L, 1);
     if (r->code && !r->handed)
         return request_fail(L, r);
-    luaL_checkstack(L, 6, "an answer");
+    luaL_checkstack(L, 10, "an answer");
     if (!r->handed)
         r->handle->request = NULL; // should there be no memory for the strings
-    push_answer(L, r);
+    int n = push_answer(L, r);
     if (r->handed)
         body_own(L, r);
     else
         request_leave(r);
-    return 5;
+    return n;
 }
 
 static const struct tusk_wait_ops request_ops = {request_finish, request_cancel};
@@ -244,9 +268,10 @@ static int request_start(struct request *r, double left)
 }
 
 /*
- * perform(spec, seconds left) -> status, header block, body, version, seconds. One exchange;
- * redirects are the caller's. Of a streamed spec it returns once the head is there, and the body is
- * what to read it from; but that of a redirect is a string all the same if the spec says follow.
+ * perform(spec, seconds left) -> status, header block, body, version, seconds in all, for the name,
+ * for the connection, for TLS, until the first byte. One exchange; redirects are the caller's. Of a
+ * streamed spec it returns once the head is there, and the body is what to read it from; but that
+ * of a redirect is a string all the same if the spec says follow.
  */
 static int op_perform(lua_State *L)
 {

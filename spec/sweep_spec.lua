@@ -570,6 +570,17 @@ describe("cancelled at every point, a request leaves nothing open:", function()
     check = function(client) assert.same({ a = 1 }, client.get("/d", { timeout = "5s" }):json()) end,
   })
 
+  case("http file", "a download is all there or nothing is", function(dir)
+    @http.download(server.url .. "/x", dir .. "/target", { on_progress = nap })
+  end, {
+    setup = temp.new,
+    check = function(dir)
+      local names = temp.list(dir)
+      assert.is_true(#names == 0 or #names == 1 and temp.read(dir .. "/target") == '{"a":1}')
+      temp.remove(dir)
+    end,
+  })
+
   case("http", "several at once, under a deadline", function()
     @timeout("10s", function()
       local a, b = @all(@(@http.get(server.url .. "/a")), @(@http.get(server.url .. "/b")))

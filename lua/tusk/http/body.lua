@@ -41,6 +41,7 @@ local function of_memory(text)
 end
 
 local function of_source(r)
+  if r.file then check.fail(("the body is in the file %q"):format(r.file)) end
   local source = r.source
   if r.in_lines then
     check.fail("the body is read by lines() already, which may hold a part of it: read on from those")
@@ -61,7 +62,8 @@ function body.chunks(r)
   return setmetatable({ read = read, on_close = close }, Chunks)
 end
 
-local function too_large(r, what)
+--- Raises: what of r's body is over r.max_body. The rest of it is given up.
+function body.too_large(r, what)
   raw.close(r.source)
   errors.raise("http.body", ("%s of %s is larger than max_body (%d bytes)"):format(what, r.url, r.max_body),
     { url = r.url, limit = r.max_body, sent = true, retryable = false })
@@ -73,7 +75,7 @@ function body.lines(r)
   local read, close = reader(r)
   if not r.body then r.in_lines = true end
   local max = r.body and math.huge or r.max_body
-  return Lines.new(read, close, max, function(line) too_large(r, "line " .. line) end, true)
+  return Lines.new(read, close, max, function(line) body.too_large(r, "line " .. line) end, true)
 end
 
 --- All of it, or what of it has not been read yet; kept, so that it can be had again.
@@ -84,7 +86,7 @@ function body.text(r)
   local pieces, size = {}, 0
   for piece in (of_source(r)) do
     size = size + #piece
-    if size > r.max_body then too_large(r, "the body") end
+    if size > r.max_body then body.too_large(r, "the body") end
     pieces[#pieces + 1] = piece
   end
   r.body = table.concat(pieces)

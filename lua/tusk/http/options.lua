@@ -11,6 +11,10 @@ options.request = check.names {
   "redirects", "tls", "stream", "stall",
 }
 options.send = check.names { "method", "url", unpack(options.request) }
+options.download = check.names {
+  "headers", "query", "bearer", "basic", "timeout", "connect_timeout", "max_body", "redirects", "tls", "stall",
+  "on_progress", "mode",
+}
 options.client = {
   "base", "headers", "timeout", "connect_timeout", "max_body", "redirects", "bearer", "basic", "tls", "stall",
   "max_connections",

@@ -11,7 +11,9 @@ local operators = require "tusk.operators"
 ---@field headers tusk.http.Headers
 ---@field url string the last one, after redirects
 ---@field http_version string "1.0", "1.1", "2"
+---@field file string|nil the path that download() has put the body in
 ---@field elapsed number seconds, redirects included
+---@field timings { dns: number, connect: number, tls: number, first_byte: number, total: number } seconds, of the last hop
 local Response = {}
 local meta = { __name = "tusk.http.Response" }
 local response = {}

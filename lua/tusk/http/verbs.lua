@@ -1,6 +1,7 @@
 -- verbs.lua: the functions that @http and its clients have in common, and the builder.
 local check = require "tusk.check"
 local dots = require "tusk.dots"
+local download = require "tusk.http.download"
 local options = require "tusk.http.options"
 
 local verbs = {}
@@ -80,7 +81,7 @@ for _, name in ipairs(METHODS) do
 end
 Builder.options = nil
 
---- Adds get, post, …, send and request to a namespace.
+--- Adds get, post, …, send, download and request to a namespace.
 ---@param namespace table
 ---@param name string what messages call it
 ---@param dispatch fun(method: string, url: string, opts: table|nil): tusk.http.Response
@@ -101,6 +102,11 @@ function verbs.add(namespace, name, dispatch)
     dotted(opts, "send")
     check.options(check.table("options", opts), options.send)
     return (dispatch(check.string("method", opts.method), check.string("url", opts.url), opts))
+  end
+  function namespace.download(url, path, opts)
+    dotted(url, "download")
+    opts = check.options(opts, options.download)
+    return download.run(dispatch, check.string("url", url), check.string("path", path), opts)
   end
   function namespace.request(url)
     dotted(url, "request")

@@ -8,7 +8,8 @@ local function dispatch(method, url, opts)
   return (exchange.run(options.plan(method, url, opts)))
 end
 
---- @http.get(url, opts), post, put, patch, delete, head, options; send{ method =, url =, … }; request(url).
+--- @http.get(url, opts), post, put, patch, delete, head, options; send{ method =, url =, … }; request(url);
+--- download(url, path, opts).
 local http = verbs.add({}, "@http", dispatch)
 
 http.client = client.new
