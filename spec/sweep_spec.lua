@@ -73,6 +73,16 @@ describe("cancelled at every point, tasks and scopes keep their promises:", func
     check = function(list) assert.is_true(#list == 0 or list[#list] == "outer") end,
   })
 
+  case("retry", "work that fails twice", function()
+    local calls = 0
+    @retry({ base = "1ms" }, function()
+      calls = calls + 1
+      nap()
+      if calls < 3 then error { kind = "spec", retryable = true } end
+    end)
+    assert.equal(3, calls)
+  end)
+
   case("async", "who awaits, and who is awaited", function()
     local a, b = @async(nap), @async(nap)
     assert.equal(2, a:await() + b:await())

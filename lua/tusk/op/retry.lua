@@ -1,0 +1,11 @@
+-- @retry([opts,] fn, …): all values of fn(…), tried again when it fails for a passing reason.
+local check = require "tusk.check"
+local retry = require "tusk.retry"
+
+---@param opts tusk.RetryOptions|function options, or the function itself
+---@param fn function|nil
+return function(opts, fn, ...)
+  if check.is_callable(opts) then return retry.run(retry.policy(nil), opts, fn, ...) end
+  check.table("opts", opts)
+  return retry.run(retry.policy(opts), check.callable("fn", fn), ...)
+end

@@ -1,0 +1,132 @@
+-- retry.lua: work that is tried again when it fails for a passing reason, after pauses that grow.
+local check = require "tusk.check"
+local errors = require "tusk.errors"
+local kernel = require "tusk.kernel"
+local operators = require "tusk.operators"
+local wait = require "tusk.wait"
+
+local retry = {}
+
+---@class tusk.RetryOptions
+---@field attempts integer|nil how often at most, the first included; 3
+---@field base number|string|nil the longest first pause, "100ms"; the next ones are twice as long each
+---@field cap number|string|nil the longest pause, "10s"
+---@field jitter string|nil "full": from nothing to all of it; "none"
+---@field on function|string|string[]|nil what to try again for: on(err, attempt), or kinds; errors that are `retryable`
+
+retry.OPTIONS = { "attempts", "base", "cap", "jitter", "on" }
+
+local JITTERS = { full = true, none = true }
+
+-- fn(err, attempt) -> is it to be tried again?
+local function judge_of(on)
+  if on == nil then return function(err) return type(err) == "table" and err.retryable == true end end
+  if check.is_callable(on) then return on end
+  local kinds = type(on) == "string" and { on } or on
+  if type(kinds) ~= "table" or #kinds == 0 then
+    check.fail('on: a function, a kind such as "timeout", or a list of kinds expected, got ' .. type(on),
+      { argument = "on" })
+  end
+  for i, kind in ipairs(kinds) do check.string(("on[%d]"):format(i), kind) end
+  return function(err)
+    for _, kind in ipairs(kinds) do
+      if errors.is(err, kind) then return true end
+    end
+    return false
+  end
+end
+
+--- The options, checked, with what is not given filled in.
+---@param opts tusk.RetryOptions|nil
+---@param allowed string[]|nil the options there may be
+function retry.policy(opts, allowed)
+  opts = check.options(opts, allowed or retry.OPTIONS)
+  local attempts, jitter = check.opt_integer("attempts", opts.attempts) or 3, opts.jitter or "full"
+  if attempts < 1 then check.fail("attempts: at least 1 is needed", { argument = "attempts" }) end
+  if not JITTERS[jitter] then check.fail('jitter: write "full" or "none"', { argument = "jitter" }) end
+  return {
+    attempts = attempts, jitter = jitter, judge = judge_of(opts.on),
+    base = check.duration("base", opts.base, 0.1), cap = check.duration("cap", opts.cap, 10),
+  }
+end
+
+-- Callers that failed together do not come back together: the pause is anything up to what has grown.
+local function pause(policy, attempt)
+  local longest = math.min(policy.cap, policy.base * 2 ^ math.min(attempt - 1, 50))
+  if policy.jitter == "none" then return longest end
+  return longest * operators.get("random").int(0, 2 ^ 20) / 2 ^ 20
+end
+
+--- Waits before the next attempt. false, at once: there is none, or it could not begin in time.
+---@param policy table from retry.policy
+---@param attempt integer the one that has failed
+---@param floor number|nil seconds that must pass, if somebody has said so
+---@param left number|nil seconds there are, besides the deadline of the scope
+---@return boolean
+function retry.wait(policy, attempt, floor, left)
+  if attempt >= policy.attempts then return false end
+  local seconds = math.max(pause(policy, attempt), floor or 0)
+  if seconds >= math.min(left or math.huge, kernel.remaining() or math.huge) then return false end
+  wait.sleep(seconds)
+  return true
+end
+
+local marks = setmetatable({}, { __mode = "k" }) -- error → which mark it was given; one table may be raised again and again
+local made = 0 -- marks so far
+
+--- What to raise after so many attempts; a retry around this one does not multiply them.
+function retry.spent(err, attempt)
+  if attempt == 1 then return err end
+  err = errors.wrap(err)
+  if getmetatable(err) == errors.Error then err.attempts = attempt end
+  made = made + 1
+  marks[err] = made
+  return err
+end
+
+--- The number of the last mark: what is marked later, was by a retry inside.
+function retry.mark()
+  return made
+end
+
+local function is_spent(err, since)
+  for _ = 1, 10 do
+    if type(err) ~= "table" then return false end
+    if (marks[err] or 0) > since then return true end
+    err = rawget(err, "cause")
+  end
+  return false
+end
+
+--- Is the error one to try again for?
+---@param since integer retry.mark() when the attempt began
+function retry.wants(policy, err, attempt, since)
+  return not errors.is(err, "cancelled") and not is_spent(err, since) and policy.judge(err, attempt)
+end
+
+local function floor_of(err)
+  local seconds = type(err) == "table" and err.retry_after
+  return type(seconds) == "number" and seconds or nil
+end
+
+local function pack(ok, ...)
+  return ok, { n = select("#", ...), ... }
+end
+
+--- All values of fn(…), or what its last attempt failed with.
+---@param policy table from retry.policy
+function retry.run(policy, fn, ...)
+  local attempt = 1
+  while true do
+    local since = made
+    local ok, values = pack(xpcall(fn, errors.note, ...))
+    if ok then return unpack(values, 1, values.n) end
+    local err = values[1]
+    if not (retry.wants(policy, err, attempt, since) and retry.wait(policy, attempt, floor_of(err))) then
+      errors.rethrow(retry.spent(err, attempt))
+    end
+    attempt = attempt + 1
+  end
+end
+
+return retry
