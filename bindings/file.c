@@ -5,16 +5,14 @@
  * the kernel can answer from its cache take none. A cancelled operation is taken out of the queue
  * if it has not begun; otherwise it is let go and cleans up after itself.
  */
-#include "file.h"
+#include "file_place.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 struct kind {
@@ -96,11 +94,14 @@ static void job_release(struct file_job *job)
         file_stream_unref(job->stream);
     if (job->writer)
         file_writer_unref(job->writer);
+    if (job->root)
+        file_root_unref(job->root);
     free(job->data);
     free(job->index);
     job->fd = -1;
     job->stream = NULL;
     job->writer = NULL;
+    job->root = NULL;
     job->data = NULL;
     job->index = NULL;
 }
@@ -170,6 +171,8 @@ static void push_errno(lua_State *L, const char *subject, int err)
 /* What allows a type that was refused. */
 static const char *way_out(const struct file_job *job)
 {
+    if (job->plain)
+        return "only a plain file can be";
     if (S_ISFIFO(job->found) && job->verb->writes == FILE_READS)
         return "fifo = true waits for what is written to it";
     return "special = true allows that";
@@ -184,6 +187,8 @@ static int job_fail(lua_State *L, struct file_job *job)
         tusk_error(L, "file.type", "%s: it is a %s (%s)", subject, type, way_out(job));
     else if (job->fault == FAULT_NOT_FIFO)
         tusk_error(L, "file.type", "%s: it is a %s and no FIFO", subject, type);
+    else if (job->fault == FAULT_ESCAPE)
+        tusk_error(L, "file.escape", "%s: that leads out of the root", subject);
     else if (job->fault == FAULT_LARGE)
         tusk_error(L, "file.too_large", "%s: larger than %f bytes", subject, (double)job->max);
     else
@@ -284,6 +289,17 @@ struct file_job *file_job_new(lua_State *L, const struct file_verb *verb, const 
     return job;
 }
 
+struct file_job *file_job_at(lua_State *L, const struct file_verb *verb, const char *path,
+                             const char *to)
+{
+    struct file_root *root = file_root_arg(L);
+    struct file_job *job = file_job_new(L, verb, path, to);
+    job->root = root;
+    if (root)
+        root->refs++;
+    return job;
+}
+
 void *file_alloc(lua_State *L, struct file_job *job, size_t size)
 {
     job->data = malloc(size ? size : 1);
@@ -324,7 +340,7 @@ void file_open_failed(struct file_job *job)
 {
     struct stat st;
     job->err = errno;
-    if (job->err == ENXIO && !job->special && stat(job->path, &st) == 0) {
+    if (job->err == ENXIO && !job->special && file_stat_at(job, job->path, 1, &st) == 0) {
         job->fault = job->fifo ? FAULT_NOT_FIFO : FAULT_TYPE;
         job->found = st.st_mode;
     }
@@ -339,16 +355,8 @@ int file_wait_ready(struct file_job *job, int fd, short events)
     return 0;
 }
 
-int file_open_cached(const char *path, uint64_t flags)
-{
-    struct open_how how = {.flags = flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                           .resolve = RESOLVE_CACHED};
-    if (flags & O_PATH)
-        how.flags = flags | O_CLOEXEC;
-    return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-}
-
 static const luaL_Reg verbs[] = {
+    {"root", op_root},
     {"read", op_read},
     {"open", op_open},
     {"chunk", op_chunk},
@@ -389,6 +397,7 @@ int luaopen_tusk_binding_file(lua_State *L)
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
     file_writer_open_lua(L);
+    file_root_open_lua(L);
     luaL_setfuncs(L, verbs, 1);
     return 1;
 }

@@ -15,6 +15,11 @@
 
 struct file_job;
 
+/* An open folder that no path leaves. Loop thread, but for fd; a job owns a reference. */
+struct file_root {
+    int fd, refs;
+};
+
 /* What a cancel after the start means: it is as if not begun; it is not known what has happened; it
  * waits for the end, which is near. */
 enum file_writes { FILE_READS, FILE_WRITES, FILE_FINISHES };
@@ -29,7 +34,7 @@ struct file_verb {
 };
 
 /* Failures that are not an errno. */
-enum file_fault { FAULT_NONE, FAULT_TYPE, FAULT_LARGE, FAULT_NOT_FIFO };
+enum file_fault { FAULT_NONE, FAULT_TYPE, FAULT_LARGE, FAULT_NOT_FIFO, FAULT_ESCAPE };
 
 /* Per host: an upvalue of every verb. */
 struct file_state {
@@ -55,6 +60,7 @@ struct file_job {
     const struct file_verb *verb;
     struct file_state *state; /* valid only while wait is */
     struct file_wait *wait;   /* NULL: nobody waits any more */
+    struct file_root *root;   /* what its paths stay beneath; NULL: nothing */
     atomic_int abandoned;     /* stop at the next safe point */
     int err;                  /* errno of the failure */
     enum file_fault fault;
@@ -62,6 +68,7 @@ struct file_job {
     int flag;     /* the verb's own switch */
     int special;  /* devices, FIFOs and sockets are wanted */
     int fifo;     /* a FIFO is wanted and nothing else */
+    int plain;    /* nothing but a plain file, whatever else is asked for */
     int mode;     /* permission bits for what is made; -1: the usual ones */
     int done;     /* it took effect before it failed */
     mode_t found; /* st_mode of what was opened */
@@ -91,6 +98,9 @@ struct file_state *file_state(lua_State *L);
 const char *file_path(lua_State *L, int arg);
 struct file_job *file_job_new(lua_State *L, const struct file_verb *verb, const char *path,
                               const char *to);
+/* The same of a verb whose argument 1 is a root or nil: its paths stay beneath that. */
+struct file_job *file_job_at(lua_State *L, const struct file_verb *verb, const char *path,
+                             const char *to);
 void *file_alloc(lua_State *L, struct file_job *job, size_t size);
 int file_start(lua_State *L, struct file_job *job);
 /* The outcome of a job that has ended, for its record's finish; frees it. */
@@ -105,8 +115,6 @@ void file_open_failed(struct file_job *job);
 int file_is_dots(const char *name);
 /* Waits for fd in short slices; 0 when the job was abandoned meanwhile. */
 int file_wait_ready(struct file_job *job, int fd, short events);
-/* openat2 that fails rather than blocks; -1 when the answer is not in the kernel's cache. */
-int file_open_cached(const char *path, uint64_t flags);
 /* The stream of argument 1; raises when it is closed or another task reads it. */
 struct file_stream *file_stream_check(lua_State *L);
 /* Makes the job one of the stream's, which is busy until file_stream_done. */
@@ -121,6 +129,11 @@ int file_grow(struct file_job *job);
  * something; job->flag: until the end. Needs data of cap bytes. */
 int file_poll_start(lua_State *L, struct file_job *job);
 
+/* file_root.c: the root of argument 1; NULL: none. */
+struct file_root *file_root_arg(lua_State *L);
+void file_root_unref(struct file_root *root);
+void file_root_open_lua(lua_State *L);
+
 /* file_writer.c: the same of a file that is written in pieces. */
 void file_writer_unref(struct file_writer *w);
 void file_writer_done(struct file_job *job);
@@ -129,7 +142,9 @@ void file_writer_open_lua(lua_State *L);
 /* Name of the metatable of open files. */
 #define FILE_STREAM "tusk.file.stream"
 
-/* One function for each raw verb; upvalue 1 is the state. */
+/* One function for each raw verb; upvalue 1 is the state. Where a path comes, a root or nil goes
+ * before it. */
+int op_root(lua_State *L);
 int op_read(lua_State *L);
 int op_open(lua_State *L);
 int op_chunk(lua_State *L);

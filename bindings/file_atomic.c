@@ -4,6 +4,7 @@
  * A temporary file beside the target is written, synced and renamed over it, then the folder is
  * synced. All steps go through one descriptor of the folder, so that moving it changes nothing.
  */
+#include "file_place.h"
 #include "file_put.h"
 #include "file_swap.h"
 
@@ -25,10 +26,10 @@ static int fail_with(struct file_swap *s, int err)
 }
 
 /* path becomes what the link at path points to. */
-static int follow_link(char path[PATH_MAX])
+static int follow_link(struct file_job *job, char path[PATH_MAX])
 {
     char to[PATH_MAX];
-    ssize_t n = readlink(path, to, sizeof to);
+    ssize_t n = file_readlink_at(job, path, to, sizeof to);
     if (n < 0)
         return errno;
     if (n == (ssize_t)sizeof to)
@@ -49,13 +50,13 @@ static int find_target(struct file_swap *s)
         return fail_with(s, ENAMETOOLONG);
     strcpy(s->path, s->job->path);
     for (int links = 0; links < LINKS_MAX; links++) {
-        if (lstat(s->path, &s->old) < 0)
+        if (file_stat_at(s->job, s->path, 0, &s->old) < 0)
             return errno == ENOENT ? 1 : fail_with(s, errno);
         if (!S_ISLNK(s->old.st_mode)) {
             s->exists = 1;
             return 1;
         }
-        int err = follow_link(s->path);
+        int err = follow_link(s->job, s->path);
         if (err)
             return fail_with(s, err);
     }
@@ -70,6 +71,7 @@ static int check_target(struct file_swap *s)
         return fail_with(s, EISDIR);
     if (S_ISREG(s->old.st_mode))
         return 1;
+    s->job->plain = 1;
     s->job->fault = FAULT_TYPE;
     s->job->found = s->old.st_mode;
     return 0;
@@ -85,10 +87,10 @@ static int open_folder(struct file_swap *s)
     char folder[PATH_MAX] = ".";
     if (slash)
         snprintf(folder, sizeof folder, "%.*s", (int)(slash - s->path + 1), s->path);
-    s->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    s->dir = file_open_at(s->job, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     s->can_sync = s->dir >= 0;
     if (s->dir < 0 && errno == EACCES)
-        s->dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        s->dir = file_open_at(s->job, folder, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
     return s->dir >= 0 ? 1 : fail_with(s, errno);
 }
 
@@ -206,9 +208,9 @@ static void atomic_run(struct file_job *job)
 
 static const struct file_verb verb_atomic = {"write", atomic_run, file_pushed_true, 1};
 
-/* write_atomic(path, data, mode or nil) -> true */
+/* write_atomic(root, path, data, mode or nil) -> true */
 int op_write_atomic(lua_State *L)
 {
-    lua_settop(L, 3);
+    lua_settop(L, 4);
     return file_start(L, file_put_job(L, &verb_atomic));
 }

@@ -1,4 +1,5 @@
 /* file_dir.c: listing, making and removing folders. */
+#include "file_place.h"
 #include "file_put.h"
 
 #include <dirent.h>
@@ -72,9 +73,9 @@ static int by_name(const void *a, const void *b, void *data)
     return strcmp(base + *(const size_t *)a + 1, base + *(const size_t *)b + 1);
 }
 
-static DIR *folder_open(const char *path)
+static DIR *folder_open(struct file_job *job)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+    int fd = file_open_at(job, job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0)
         return NULL;
     DIR *dir = fdopendir(fd);
@@ -86,7 +87,7 @@ static DIR *folder_open(const char *path)
 static void list_run(struct file_job *job)
 {
     struct listing l = {.job = job};
-    DIR *dir = folder_open(job->path);
+    DIR *dir = folder_open(job);
     if (!dir) {
         job->err = errno;
         return;
@@ -168,43 +169,44 @@ static int list_push(lua_State *L, struct file_job *job)
 
 static const struct file_verb verb_list = {"list", list_run, list_push, 0};
 
-/* read_dir(path) -> list of {name, path, type} */
+/* read_dir(root, path) -> list of {name, path, type} */
 int op_read_dir(lua_State *L)
 {
-    struct file_job *job = file_job_new(L, &verb_list, file_path(L, 1), NULL);
+    struct file_job *job = file_job_at(L, &verb_list, file_path(L, 2), NULL);
     job->max = ENTRIES_MAX;
     return file_start(L, job);
 }
 
 /* Making. len: it was made now. */
 
-static int is_folder(const char *path)
+static int is_folder(struct file_job *job, const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return file_stat_at(job, path, 1, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 static int make_one(struct file_job *job, int parents)
 {
-    if (mkdir(job->path, job->mode < 0 ? 0777 : (mode_t)job->mode) == 0) {
+    if (file_mkdir_at(job, job->path, job->mode < 0 ? 0777 : (mode_t)job->mode) == 0) {
         job->len = 1;
         return 1;
     }
     int err = errno;
-    if (parents && err == EEXIST && is_folder(job->path))
+    if (parents && err == EEXIST && is_folder(job, job->path))
         return 1;
     errno = err;
     return 0;
 }
 
-static int make_parents(char *path)
+static int make_parents(struct file_job *job)
 {
+    char *path = job->path;
     for (char *p = path + 1; *p; p++) {
         if (*p != '/' || p[-1] == '/' || !p[strspn(p, "/")])
             continue;
         *p = 0;
-        int r = mkdir(path, 0777), err = errno;
-        int there = r == 0 || is_folder(path);
+        int r = file_mkdir_at(job, path, 0777), err = errno;
+        int there = r == 0 || is_folder(job, path);
         *p = '/';
         if (!there) {
             errno = err == EEXIST ? ENOTDIR : err;
@@ -219,7 +221,7 @@ static void mkdir_run(struct file_job *job)
     if (make_one(job, job->flag))
         return;
     int retry = job->flag && errno == ENOENT && *job->path;
-    if (!retry || !make_parents(job->path) || !make_one(job, 1))
+    if (!retry || !make_parents(job) || !make_one(job, 1))
         job->err = errno;
 }
 
@@ -231,12 +233,12 @@ static int made_push(lua_State *L, struct file_job *job)
 
 static const struct file_verb verb_mkdir = {"make", mkdir_run, made_push, 1};
 
-/* mkdir(path, parents, mode or nil) -> true: made; false: it was there (parents only) */
+/* mkdir(root, path, parents, mode or nil) -> true: made; false: it was there (parents only) */
 int op_mkdir(lua_State *L)
 {
-    const char *path = file_path(L, 1);
-    int parents = lua_toboolean(L, 2), mode = (int)luaL_optinteger(L, 3, -1);
-    struct file_job *job = file_job_new(L, &verb_mkdir, path, NULL);
+    const char *path = file_path(L, 2);
+    int parents = lua_toboolean(L, 3), mode = (int)luaL_optinteger(L, 4, -1);
+    struct file_job *job = file_job_at(L, &verb_mkdir, path, NULL);
     job->flag = parents;
     job->mode = mode;
     return file_start(L, job);

@@ -4,7 +4,7 @@
  * What the kernel holds in its caches is read on the loop thread, with flags that mean "or tell me
  * you would block"; anything else, and any failure of that attempt, goes to the pool.
  */
-#include "file.h"
+#include "file_place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@ enum { OPEN_READ = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, GROW_FROM = 64 
 static int open_for_reading(struct file_job *job, struct stat *st)
 {
     if (job->fd < 0)
-        job->fd = open(job->path, OPEN_READ);
+        job->fd = file_open_at(job, job->path, OPEN_READ, 0);
     if (job->fd < 0) {
         file_open_failed(job);
         return 0;
@@ -210,10 +210,11 @@ static ssize_t read_cached(int fd, char *buf, size_t size, off_t at)
 }
 
 /* The length of the whole file in scratch, or -1; then st->fd may hold it open. */
-static ssize_t slurp_cached(struct file_state *st, const char *path, size_t max)
+static ssize_t slurp_cached(struct file_state *st, const struct file_root *root, const char *path,
+                            size_t max)
 {
     struct stat info;
-    int fd = file_open_cached(path, O_RDONLY);
+    int fd = file_open_cached(root, path, O_RDONLY);
     if (fd < 0)
         return -1;
     if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size <= FILE_INLINE &&
@@ -228,39 +229,39 @@ static ssize_t slurp_cached(struct file_state *st, const char *path, size_t max)
     return -1;
 }
 
-/* read(path, max) -> string */
+/* read(root, path, max) -> string */
 int op_read(lua_State *L)
 {
-    const char *path = file_path(L, 1);
-    size_t max = (size_t)luaL_checknumber(L, 2);
+    const char *path = file_path(L, 2);
+    size_t max = (size_t)luaL_checknumber(L, 3);
     struct file_state *st = file_state(L);
     tusk_checkpoint(L);
-    ssize_t n = slurp_cached(st, path, max);
+    ssize_t n = slurp_cached(st, file_root_arg(L), path, max);
     if (n >= 0) {
         tusk_push_bytes(L, st->scratch, (size_t)n);
         return tusk_inline(L, 1);
     }
-    struct file_job *job = file_job_new(L, &verb_read, path, NULL);
+    struct file_job *job = file_job_at(L, &verb_read, path, NULL);
     job->max = max;
     return file_start(L, job);
 }
 
-/* open(path, special, fifo) -> stream */
+/* open(root, path, special, fifo) -> stream */
 int op_open(lua_State *L)
 {
-    const char *path = file_path(L, 1);
-    int special = lua_toboolean(L, 2), fifo = lua_toboolean(L, 3);
+    const char *path = file_path(L, 2);
+    int special = lua_toboolean(L, 3), fifo = lua_toboolean(L, 4);
     struct file_state *st = file_state(L);
     struct stat info;
     tusk_checkpoint(L);
-    int fd = file_open_cached(path, O_RDONLY);
+    int fd = file_open_cached(file_root_arg(L), path, O_RDONLY);
     st->fd = fd;
     if (fd >= 0 && fstat(fd, &info) == 0 &&
         (fifo || special ? S_ISFIFO(info.st_mode) : S_ISREG(info.st_mode))) {
         stream_push(L, &st->fd, info.st_mode, fifo, path);
         return tusk_inline(L, 1);
     }
-    struct file_job *job = file_job_new(L, &verb_open, path, NULL);
+    struct file_job *job = file_job_at(L, &verb_open, path, NULL);
     job->special = special;
     job->fifo = fifo;
     return file_start(L, job);

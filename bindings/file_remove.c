@@ -4,6 +4,7 @@
  * The walk holds two descriptors however deep the tree is: it goes down by name without following
  * links, and up by "..", making sure that it came back to where it had been.
  */
+#include "file_place.h"
 #include "file_put.h"
 
 #include <dirent.h>
@@ -110,11 +111,11 @@ static int descend(int fd, struct level **top, const char *name)
     return sub;
 }
 
-static int empty_folder(struct file_job *job)
+static int empty_folder(struct file_job *job, const struct file_place *p)
 {
     struct level *top = NULL;
     char name[256];
-    int r = 0, fd = open(job->path, OPEN_FOLDER);
+    int r = 0, fd = openat(p->dir, p->name, OPEN_FOLDER);
     while (fd >= 0) {
         r = sweep(job, fd, name);
         if (r < 0 || (r == 0 && !top))
@@ -132,29 +133,37 @@ static int empty_folder(struct file_job *job)
 }
 
 /* flag: folders with all in them. */
-static void remove_run(struct file_job *job)
+static int remove_at(struct file_job *job, const struct file_place *p)
 {
-    if (unlink(job->path) == 0)
-        return;
+    if (unlinkat(p->dir, p->name, 0) == 0)
+        return 0;
     int folder = errno == EISDIR;
     if (errno == EPERM) {
         struct stat st;
-        folder = lstat(job->path, &st) == 0 && S_ISDIR(st.st_mode);
+        folder = fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
         errno = EPERM;
     }
-    if (folder && (!job->flag || empty_folder(job)) && rmdir(job->path) == 0)
-        return;
-    job->err = errno;
+    if (!folder || (job->flag && !empty_folder(job, p)))
+        return -1;
+    return unlinkat(p->dir, p->name, AT_REMOVEDIR);
+}
+
+static void remove_run(struct file_job *job)
+{
+    struct file_place p;
+    if (file_place(job, job->path, &p) < 0 || remove_at(job, &p) < 0)
+        job->err = errno;
+    file_place_close(&p);
 }
 
 static const struct file_verb verb_remove = {"remove", remove_run, file_pushed_true, 1};
 
-/* remove(path, recursive) -> true */
+/* remove(root, path, recursive) -> true */
 int op_remove(lua_State *L)
 {
-    const char *path = file_path(L, 1);
-    int recursive = lua_toboolean(L, 2);
-    struct file_job *job = file_job_new(L, &verb_remove, path, NULL);
+    const char *path = file_path(L, 2);
+    int recursive = lua_toboolean(L, 3);
+    struct file_job *job = file_job_at(L, &verb_remove, path, NULL);
     job->flag = recursive;
     return file_start(L, job);
 }

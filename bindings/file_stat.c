@@ -1,4 +1,5 @@
 /* file_stat.c: what a path stands for, and its name. */
+#include "file_place.h"
 #include "file_put.h"
 
 #include <errno.h>
@@ -12,8 +13,7 @@ enum { STAT_MASK = STATX_BASIC_STATS | STATX_BTIME };
 /* flag: follow links. len: there is such a thing. */
 static void stat_run(struct file_job *job)
 {
-    int flags = job->flag ? 0 : AT_SYMLINK_NOFOLLOW;
-    if (statx(AT_FDCWD, job->path, flags, STAT_MASK, &job->st) == 0)
+    if (file_statx_at(job, job->path, job->flag, STAT_MASK, &job->st) == 0)
         job->len = 1;
     else if (errno != ENOENT && errno != ENOTDIR)
         job->err = errno;
@@ -68,9 +68,9 @@ static const struct file_verb verb_metadata = {"look at", stat_run, metadata_pus
 static const struct file_verb verb_exists = {"look at", stat_run, exists_push, 0};
 
 /* True when the kernel could say without blocking that path is there, and what it is. */
-static int stat_cached(const char *path, int follow, struct statx *st)
+static int stat_cached(const struct file_root *root, const char *path, int follow, struct statx *st)
 {
-    int fd = file_open_cached(path, (uint64_t)(O_PATH | (follow ? 0 : O_NOFOLLOW)));
+    int fd = file_open_cached(root, path, (uint64_t)(O_PATH | (follow ? 0 : O_NOFOLLOW)));
     if (fd < 0)
         return 0;
     int r = statx(fd, "", AT_EMPTY_PATH, STAT_MASK, st);
@@ -78,33 +78,33 @@ static int stat_cached(const char *path, int follow, struct statx *st)
     return r == 0;
 }
 
-/* metadata(path, follow) -> table, or nothing when there is no such path */
+/* metadata(root, path, follow) -> table, or nothing when there is no such path */
 int op_metadata(lua_State *L)
 {
-    const char *path = file_path(L, 1);
-    int follow = lua_toboolean(L, 2);
+    const char *path = file_path(L, 2);
+    int follow = lua_toboolean(L, 3);
     struct statx st;
     tusk_checkpoint(L);
-    if (stat_cached(path, follow, &st)) {
+    if (stat_cached(file_root_arg(L), path, follow, &st)) {
         push_metadata(L, &st);
         return tusk_inline(L, 1);
     }
-    struct file_job *job = file_job_new(L, &verb_metadata, path, NULL);
+    struct file_job *job = file_job_at(L, &verb_metadata, path, NULL);
     job->flag = follow;
     return file_start(L, job);
 }
 
-/* exists(path) -> boolean */
+/* exists(root, path) -> boolean */
 int op_exists(lua_State *L)
 {
-    const char *path = file_path(L, 1);
+    const char *path = file_path(L, 2);
     struct statx st;
     tusk_checkpoint(L);
-    if (stat_cached(path, 1, &st)) {
+    if (stat_cached(file_root_arg(L), path, 1, &st)) {
         lua_pushboolean(L, 1);
         return tusk_inline(L, 1);
     }
-    struct file_job *job = file_job_new(L, &verb_exists, path, NULL);
+    struct file_job *job = file_job_at(L, &verb_exists, path, NULL);
     job->flag = 1;
     return file_start(L, job);
 }
@@ -113,18 +113,22 @@ int op_exists(lua_State *L)
 static void rename_run(struct file_job *job)
 {
     unsigned flags = job->flag ? 0 : RENAME_NOREPLACE;
-    if (renameat2(AT_FDCWD, job->path, AT_FDCWD, job->to, flags) < 0)
+    struct file_place from, to;
+    int r = file_place(job, job->path, &from) + file_place(job, job->to, &to);
+    if (r < 0 || renameat2(from.dir, from.name, to.dir, to.name, flags) < 0)
         job->err = errno;
+    file_place_close(&from);
+    file_place_close(&to);
 }
 
 static const struct file_verb verb_rename = {"rename", rename_run, file_pushed_true, 1};
 
-/* rename(from, to, replace) -> true */
+/* rename(root, from, to, replace) -> true */
 int op_rename(lua_State *L)
 {
-    const char *from = file_path(L, 1), *to = file_path(L, 2);
-    int replace = lua_toboolean(L, 3);
-    struct file_job *job = file_job_new(L, &verb_rename, from, to);
+    const char *from = file_path(L, 2), *to = file_path(L, 3);
+    int replace = lua_toboolean(L, 4);
+    struct file_job *job = file_job_at(L, &verb_rename, from, to);
     job->flag = replace;
     return file_start(L, job);
 }

@@ -2,6 +2,7 @@
  * file_write.c: writing and appending in place. The data is copied before the task parks, so that
  * a write nobody waits for any more still has it.
  */
+#include "file_place.h"
 #include "file_put.h"
 
 #include <errno.h>
@@ -65,8 +66,9 @@ static int put_open(struct file_job *job, int fd)
 static void write_run(struct file_job *job)
 {
     int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    int fd =
-        open(job->path, job->flag ? flags | O_APPEND : flags, job->mode < 0 ? 0666 : job->mode);
+    if (job->flag)
+        flags |= O_APPEND;
+    int fd = file_open_at(job, job->path, flags, job->mode < 0 ? 0666 : (mode_t)job->mode);
     if (fd < 0) {
         file_open_failed(job);
         return;
@@ -87,15 +89,15 @@ int file_pushed_true(lua_State *L, struct file_job *job)
 static const struct file_verb verb_write = {"write", write_run, file_pushed_true, 1};
 static const struct file_verb verb_append = {"append to", write_run, file_pushed_true, 1};
 
-/* The job of (path, data, mode or nil, special), with a copy of data. */
+/* The job of (root, path, data, mode or nil, special), with a copy of data. */
 struct file_job *file_put_job(lua_State *L, const struct file_verb *verb)
 {
     size_t len;
-    const char *path = file_path(L, 1);
-    const char *data = luaL_checklstring(L, 2, &len);
-    int mode = (int)luaL_optinteger(L, 3, -1);
-    int special = lua_toboolean(L, 4);
-    struct file_job *job = file_job_new(L, verb, path, NULL);
+    const char *path = file_path(L, 2);
+    const char *data = luaL_checklstring(L, 3, &len);
+    int mode = (int)luaL_optinteger(L, 4, -1);
+    int special = lua_toboolean(L, 5);
+    struct file_job *job = file_job_at(L, verb, path, NULL);
     memcpy(file_alloc(L, job, len), data, len);
     job->len = len;
     job->mode = mode;
@@ -103,10 +105,10 @@ struct file_job *file_put_job(lua_State *L, const struct file_verb *verb)
     return job;
 }
 
-/* write(path, data, mode or nil, special, append) -> true */
+/* write(root, path, data, mode or nil, special, append) -> true */
 int op_write(lua_State *L)
 {
-    int append = lua_toboolean(L, 5);
+    int append = lua_toboolean(L, 6);
     struct file_job *job = file_put_job(L, append ? &verb_append : &verb_write);
     job->flag = append;
     return file_start(L, job);

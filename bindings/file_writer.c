@@ -81,12 +81,12 @@ static const struct file_verb verb_commit = {"write", commit_run, file_pushed_tr
 static const struct file_verb verb_discard = {"remove", discard_run, file_pushed_true,
                                               FILE_FINISHES};
 
-/* writer(path, mode or nil) -> writer */
+/* writer(root, path, mode or nil) -> writer */
 int op_writer(lua_State *L)
 {
-    const char *path = file_path(L, 1);
-    int mode = (int)luaL_optinteger(L, 2, -1);
-    struct file_job *job = file_job_new(L, &verb_open, path, NULL);
+    const char *path = file_path(L, 2);
+    int mode = (int)luaL_optinteger(L, 3, -1);
+    struct file_job *job = file_job_at(L, &verb_open, path, NULL);
     struct file_writer *w = calloc(1, sizeof *w);
     if (!w)
         return luaL_error(L, "not enough memory");

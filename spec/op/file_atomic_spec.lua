@@ -65,6 +65,7 @@ describe("@file.write_atomic", function()
     assert.equal("file.is_directory", folder.kind)
     local _, device = @try(@file.write_atomic, "/dev/null", "x")
     assert.equal("file.type", device.kind)
+    assert.truthy(device.message:find("it is a char_device (only a plain file can be)", 1, true))
     assert.same({ "a", "b", "sub" }, temp.list(dir))
   end)
 

@@ -1,60 +1,43 @@
--- pieces.lua: open files read in pieces: lines, chunks, and what has no size, such as a FIFO, as a whole.
+-- pieces.lua: files read in pieces: lines and chunks.
+local args = require "tusk.file.args"
 local check = require "tusk.check"
 local core = require "tusk.core"
 local errors = require "tusk.errors"
+local handles = require "tusk.file.handles"
 local Lines = require "tusk.lines"
 local raw = require "tusk.binding.file"
 local streamed = require "tusk.streamed"
 
 local settle, within = core.settle, core.within
 
+local options = {
+  lines = { "timeout", "max", "special", "fifo" },
+  chunks = { "timeout", "special", "fifo" },
+}
+
 local pieces = {}
 
 local LINE_MAX = 16 * 1024 * 1024
 local CHUNK, CHUNK_MAX = 64 * 1024, 64 * 1024 * 1024
 
--- A loop left by break keeps its descriptor until collection: with none left, collect first.
-local function open(path, special, fifo)
-  local ok, stream = pcall(function() return settle(raw.open(path, special, fifo)) end)
-  if ok then return stream end
-  if not errors.is(stream, "file.too_many_open") then error(stream, 0) end
-  collectgarbage()
-  return settle(raw.open(path, special, fifo))
-end
-
 local function chunk(stream, size) return settle(raw.chunk(stream, size)) end
 
---- Checks what kinds of files are wanted.
-function pieces.kinds_check(opts)
-  check.opt_boolean("special", opts.special)
-  check.opt_boolean("fifo", opts.fifo)
-  if opts.special and opts.fifo then
-    check.fail("fifo = true is for a FIFO and nothing else, special = true for whatever it is: give one of them",
-      { argument = "fifo" })
-  end
+local function opened(at, path, opts)
+  args.kinds(opts)
+  return within(opts, handles.open, raw.open, at.root, path, opts.special, opts.fifo)
 end
 
-local function opened(path, opts)
-  return within(opts, open, path, opts.special, opts.fifo)
-end
-
-local function drain(stream, max) return settle(raw.drain(stream, max)) end
-
---- All that comes until the end.
----@return string
-function pieces.read(path, max, special, fifo)
-  local stream = open(path, special, fifo)
-  local ok, v = pcall(drain, stream, max)
-  raw.close(stream)
-  if not ok then errors.rethrow(v) end
-  return v
-end
-
---- The lines of a file; opts have been checked.
----@return table
-function pieces.lines(path, opts)
+--- The lines of a file, without their "\n": `for line in @file.lines(path) do`.
+---@param at tusk.file.At
+---@param path string
+---@param opts { timeout: string|number, max: string|number, special: boolean, fifo: boolean }|nil
+---  timeout: of opening and of each read; max: the longest line, 16 MiB
+---@return table lines an iterator, with :close()
+function pieces.lines(at, path, opts)
+  args.path(at, "path", path)
+  opts = check.options(opts, options.lines)
   local max = check.size("max", opts.max, LINE_MAX)
-  local stream = opened(path, opts)
+  local stream = opened(at, path, opts)
   local function close() raw.close(stream) end
   return Lines.new(function() return within(opts, chunk, stream, CHUNK) end, close, max, function(line)
     errors.raise("file.too_large", ("line %d of \"%s\" is longer than %d bytes"):format(line, path, max),
@@ -87,11 +70,21 @@ local function size_check(size)
   return size
 end
 
---- The bytes of a file, so many at a time; opts have been checked.
----@return table
-function pieces.chunks(path, size, opts)
+--- The bytes of a file, so many at a time: `for piece in @file.chunks(path, "1MiB") do`. Only the last is shorter;
+--- of a FIFO each is what has come.
+---@param at tusk.file.At
+---@param path string
+---@param size string|number|nil 64 KiB
+---@param opts { timeout: string|number, special: boolean, fifo: boolean }|nil timeout: of opening and of each read
+---@return table chunks an iterator, with :close()
+function pieces.chunks(at, path, size, opts)
+  args.path(at, "path", path)
+  if type(size) == "table" then
+    check.fail("size: a size expected before the options, got a table", { argument = "size" })
+  end
+  opts = check.options(opts, options.chunks)
   size = size_check(size)
-  return setmetatable({ stream = opened(path, opts), size = size, opts = opts }, Chunks)
+  return setmetatable({ stream = opened(at, path, opts), size = size, opts = opts }, Chunks)
 end
 
 return pieces

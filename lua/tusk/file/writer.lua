@@ -17,8 +17,8 @@ Writer.__index = Writer
 local writer = {}
 
 ---@return tusk.file.Writer
-function writer.new(path, mode)
-  return setmetatable({ path = path, raw = settle(raw.writer(path, mode)), parts = {}, n = 0, held = 0, bytes = 0 }, Writer)
+function writer.new(at, path, mode)
+  return setmetatable({ path = path, raw = settle(raw.writer(at.root, path, mode)), parts = {}, n = 0, held = 0, bytes = 0 }, Writer)
 end
 
 local function own(self, name)
