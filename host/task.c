@@ -67,9 +67,9 @@ static struct task *record_get(lua_State *L, struct tusk *h)
     if (!h->spare)
         add_slab(L, h);
     struct task *t = h->spare;
+    h->spare = t->next; // before anything is collected: a finalizer may want one too
     if (!t->co)
         give_coroutine(L, h, t);
-    h->spare = t->next;
     t->own.child = NULL;
     t->own.live = 0;
     t->own.errors = 0;
@@ -399,6 +399,16 @@ static void load(lua_State *L, struct task *t, int nargs)
     t->nargs = nargs + 2;
 }
 
+/*
+ * May a new task run now? Not below too many others; and not in a finalizer, which compiled code
+ * may have called without LuaJIT knowing of another coroutine. The collector is off there, as it is
+ * when somebody has stopped it.
+ */
+static int may_run_now(lua_State *L, const struct tusk *h, int how)
+{
+    return h->depth < NEST_MAX && !(how & TASK_LATER) && lua_gc(L, LUA_GCISRUNNING, 0);
+}
+
 int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how)
 { // L: .. fn args; a C function's stack has room for the rest
     luaL_checktype(L, -nargs - 1, LUA_TFUNCTION);
@@ -421,9 +431,9 @@ int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how
     load(L, t, nargs);
     scope_link(s, &t->own);
     h->live++;
-    if (h->depth >= NEST_MAX || how & TASK_LATER)
-        task_ready(h, t, t->nargs);
-    else
+    if (may_run_now(L, h, how))
         run(h, t);
+    else
+        task_ready(h, t, t->nargs);
     return 1;
 }

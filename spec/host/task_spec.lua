@@ -1,4 +1,5 @@
 -- Tasks: how they start, what await gives, how their failures travel.
+local program = require "spec.support.program"
 
 local function fails(fn, ...)
   local ok, e = pcall(fn, ...)
@@ -106,6 +107,34 @@ describe("starting a task", function()
     local e = fails(function() @spawn({ nmae = "x" }, print) end)
     assert.equal("argument", e.kind)
     assert.equal("name", e.suggestion)
+  end)
+end)
+
+describe("a task started by a finalizer", function()
+  it("begins at its turn, and harms nobody", function()
+    local result = program.run { "-e", [[
+      local began, ended = 0, 0
+      for i = 1, 1000 do
+        local p = newproxy(true)
+        getmetatable(p).__gc = function()
+          pcall(@db.query, "select 1")
+          @spawn(function()
+            began = began + 1
+            @sleep(0)
+            ended = ended + 1
+          end)
+        end
+      end
+      for i = 1, 300 do
+        @spawn(function() local t = {} for k = 1, 100 do t[k] = { k } end @yield() end)
+      end
+      collectgarbage()
+      collectgarbage()
+      @sleep("1ms")
+      @sleep("1ms")
+      print(began, ended)]] }
+    assert.equal("1000\t1000\n", result.stdout)
+    assert.equal("", result.stderr)
   end)
 end)
 
