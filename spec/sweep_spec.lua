@@ -566,6 +566,7 @@ describe("cancelled at every point, a request leaves nothing open:", function()
 
   setup(function()
     server = raw_server.start(function(connection, request)
+      if request.target == "/busy" then return connection:write(raw_server.response(503)) end
       connection:write(raw_server.response(200, { "Content-Type: application/json" },
         request.method == "POST" and request.body or '{"a":1}'))
     end)
@@ -600,6 +601,13 @@ describe("cancelled at every point, a request leaves nothing open:", function()
       assert.is_true(#names == 0 or #names == 1 and temp.read(dir .. "/target") == '{"a":1}')
       temp.remove(dir)
     end,
+  })
+
+  case("http", "a request that is sent again, through a client's only place", function(client)
+    assert.equal(503, client.get("/busy", { stream = true, retry = { base = "1ms" } }).status)
+  end, {
+    setup = function() return @http.client { base = server.url, max_connections = 1 } end,
+    check = function(client) assert.same({ a = 1 }, client.get("/d", { timeout = "5s" }):json()) end,
   })
 
   case("http", "several at once, under a deadline", function()

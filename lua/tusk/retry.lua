@@ -51,24 +51,23 @@ function retry.policy(opts, allowed)
 end
 
 -- Callers that failed together do not come back together: the pause is anything up to what has grown.
-local function pause(policy, attempt)
+local function grown(policy, attempt)
   local longest = math.min(policy.cap, policy.base * 2 ^ math.min(attempt - 1, 50))
   if policy.jitter == "none" then return longest end
   return longest * operators.get("random").int(0, 2 ^ 20) / 2 ^ 20
 end
 
---- Waits before the next attempt. false, at once: there is none, or it could not begin in time.
+--- The pause before the next attempt; nil: there is none, or it could not begin in time.
 ---@param policy table from retry.policy
 ---@param attempt integer the one that has failed
 ---@param floor number|nil seconds that must pass, if somebody has said so
 ---@param left number|nil seconds there are, besides the deadline of the scope
----@return boolean
-function retry.wait(policy, attempt, floor, left)
-  if attempt >= policy.attempts then return false end
-  local seconds = math.max(pause(policy, attempt), floor or 0)
-  if seconds >= math.min(left or math.huge, kernel.remaining() or math.huge) then return false end
-  wait.sleep(seconds)
-  return true
+---@return number|nil seconds
+function retry.pause(policy, attempt, floor, left)
+  if attempt >= policy.attempts then return nil end
+  local seconds = math.max(grown(policy, attempt), floor or 0)
+  if seconds >= math.min(left or math.huge, kernel.remaining() or math.huge) then return nil end
+  return seconds
 end
 
 local marks = setmetatable({}, { __mode = "k" }) -- error → which mark it was given; one table may be raised again and again
@@ -122,9 +121,9 @@ function retry.run(policy, fn, ...)
     local ok, values = pack(xpcall(fn, errors.note, ...))
     if ok then return unpack(values, 1, values.n) end
     local err = values[1]
-    if not (retry.wants(policy, err, attempt, since) and retry.wait(policy, attempt, floor_of(err))) then
-      errors.rethrow(retry.spent(err, attempt))
-    end
+    local seconds = retry.wants(policy, err, attempt, since) and retry.pause(policy, attempt, floor_of(err))
+    if not seconds then errors.rethrow(retry.spent(err, attempt)) end
+    wait.sleep(seconds)
     attempt = attempt + 1
   end
 end

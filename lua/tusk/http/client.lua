@@ -1,4 +1,5 @@
 -- client.lua: a server and what is always said to it.
+local attempts = require "tusk.http.attempts"
 local check = require "tusk.check"
 local core = require "tusk.core"
 local exchange = require "tusk.http.exchange"
@@ -10,7 +11,7 @@ local verbs = require "tusk.http.verbs"
 
 local client = {}
 
-local INHERITED = { "timeout", "connect_timeout", "max_body", "redirects", "tls" }
+local INHERITED = { "timeout", "connect_timeout", "max_body", "redirects", "tls", "retry" }
 
 -- The URL of a path, or of an absolute URL on the same server: a client's credentials go nowhere else.
 local function target_of(base, path)
@@ -52,6 +53,15 @@ local function memo(fn)
   end
 end
 
+-- exchange.run, with a place in the gate. Not while it pauses between attempts: each takes one of its own.
+local function through(gate)
+  return function(plan, started)
+    local now = core.now()
+    started = started or now
+    return gate:run(math.max(plan.timeout - (now - started), 0), exchange.run, plan, started)
+  end
+end
+
 local meta = { __name = "tusk.http.Client", __namespace = true }
 
 function meta.__index(self, key)
@@ -74,10 +84,9 @@ function client.new(opts)
     return plan
   end
   local plain = memo(function(method, path) return plan_of(method, path, {}) end)
+  local once = gate and through(gate) or exchange.run
   local function dispatch(method, path, given)
-    local plan = given and plan_of(method, path, given) or plain(method, path)
-    if gate then return gate:run(plan.timeout, exchange.run, plan, core.now()) end
-    return exchange.run(plan)
+    return attempts.run(given and plan_of(method, path, given) or plain(method, path), once)
   end
   return setmetatable(verbs.add({}, "client", dispatch), meta)
 end

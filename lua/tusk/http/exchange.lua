@@ -129,6 +129,20 @@ local function time_left(plan, started)
     { after = plan.timeout, url = label, sent = true, retryable = plan.idempotent })
 end
 
+local function perform_in_time(plan, started)
+  return perform(plan, time_left(plan, started))
+end
+
+-- One of the hops after the first. What has led here has been carried out: if that must not happen twice, no failure
+-- of a later one may say that all of it can be sent again.
+local function hop(first, plan, started)
+  if first.idempotent then return perform_in_time(plan, started) end
+  local ok, answer = pcall(perform_in_time, plan, started)
+  if ok then return answer end
+  if type(answer) == "table" then answer.sent, answer.retryable = true, false end
+  error(answer, 0)
+end
+
 --- Sends and returns the answer. The plan stays as it is.
 ---@param plan tusk.http.Plan
 ---@param started number|nil when the caller began, on core.now()'s clock; nil: now
@@ -137,12 +151,12 @@ function exchange.run(plan, started)
   local answer = perform(plan, started and time_left(plan, started) or plan.timeout)
   if plan.redirects == 0 or not REDIRECT[answer.status] then return answer end
   started = started or core.now() - answer.elapsed
-  local hops = 0
+  local first, hops = plan, 0
   while REDIRECT[answer.status] and answer.headers.location do
     local spent = answer.elapsed
     hops = hops + 1
     plan = follow(plan, answer, hops)
-    answer = perform(plan, time_left(plan, started))
+    answer = hop(first, plan, started)
     answer.elapsed = spent + answer.elapsed
   end
   return answer

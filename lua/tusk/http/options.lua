@@ -1,4 +1,5 @@
 -- options.lua: what a caller asked for, checked, as a plan of what to send.
+local attempts = require "tusk.http.attempts"
 local check = require "tusk.check"
 local headers = require "tusk.http.headers"
 local operators = require "tusk.operators"
@@ -8,16 +9,16 @@ local options = {}
 
 options.request = check.names {
   "headers", "query", "json", "form", "body", "bearer", "basic", "timeout", "connect_timeout", "max_body",
-  "redirects", "tls", "stream", "stall",
+  "redirects", "tls", "stream", "stall", "retry",
 }
 options.send = check.names { "method", "url", unpack(options.request) }
 options.download = check.names {
   "headers", "query", "bearer", "basic", "timeout", "connect_timeout", "max_body", "redirects", "tls", "stall",
-  "on_progress", "mode",
+  "retry", "on_progress", "mode",
 }
 options.client = {
   "base", "headers", "timeout", "connect_timeout", "max_body", "redirects", "bearer", "basic", "tls", "stall",
-  "max_connections",
+  "max_connections", "retry",
 }
 
 local TIMEOUT, CONNECT_TIMEOUT, STALL = 30, 10, 30 -- seconds
@@ -44,7 +45,8 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field max_body number bytes
 ---@field redirects integer
 ---@field tls table
----@field idempotent boolean
+---@field idempotent boolean it may be carried out twice
+---@field retry table|nil how it is sent again
 ---@field lines string[]|nil the header lines as they are sent
 ---@field label string|nil the URL as errors show it
 ---@field spec userdata|nil what the binding has made of it; it keeps the plan
@@ -145,6 +147,7 @@ function options.limits(plan, opts)
   plan.max_body = check.size("max_body", opts.max_body, MAX_BODY)
   plan.redirects = redirects_of(opts.redirects)
   plan.tls = tls_of(opts.tls)
+  plan.retry = attempts.policy(opts.retry)
   return plan
 end
 
@@ -156,7 +159,7 @@ local function new_plan(method, parts)
     method = method, target = parts, address = parts.url, headers = headers.check(nil), type = nil, body = nil,
     user = nil, password = nil, bearer = nil, idempotent = IDEMPOTENT[method], timeout = TIMEOUT, stream = false,
     connect_timeout = CONNECT_TIMEOUT, stall = STALL, max_body = MAX_BODY, redirects = REDIRECTS, tls = NO_TLS,
-    peer = parts.peer, lines = nil, label = nil, spec = nil,
+    peer = parts.peer, retry = nil, lines = nil, label = nil, spec = nil,
   }
 end
 
@@ -199,6 +202,7 @@ function options.plan(method, target, opts)
   end
   plan.headers = headers.check(opts.headers)
   plan.idempotent = plan.idempotent or headers.has(plan.headers, "idempotency-key")
+    or plan.retry and plan.retry.unsafe or false
   body_of(plan, opts)
   credentials(plan, opts)
   return plan

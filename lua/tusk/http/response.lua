@@ -4,6 +4,8 @@ local check = require "tusk.check"
 local errors = require "tusk.errors"
 local headers = require "tusk.http.headers"
 local operators = require "tusk.operators"
+local retry = require "tusk.retry"
+local retry_after = require "tusk.http.retry_after"
 
 ---@class tusk.http.Response
 ---@field status integer
@@ -11,6 +13,7 @@ local operators = require "tusk.operators"
 ---@field headers tusk.http.Headers
 ---@field url string the last one, after redirects
 ---@field http_version string "1.0", "1.1", "2"
+---@field attempts integer|nil how often it was sent, of a request with `retry`
 ---@field file string|nil the path that download() has put the body in
 ---@field elapsed number seconds, redirects included
 ---@field timings { dns: number, connect: number, tls: number, first_byte: number, total: number } seconds, of the last hop
@@ -74,19 +77,16 @@ end
 
 meta.__stream = Response.lines
 
-local function retry_after(self)
-  return tonumber((self.headers["retry-after"] or ""):match("^%d+$"))
-end
-
 --- The response itself, or raises kind http.status.NNN if the status is 400 or more.
 ---@return tusk.http.Response
 function Response:raise_for_status()
   local status = own(self, "raise_for_status").status
   if status < 400 then return self end
-  errors.raise("http.status." .. status, ("%s answered %d"):format(self.url, status), {
+  local err = errors.new("http.status." .. status, ("%s answered %d"):format(self.url, status), {
     status = status, url = self.url, response = self, sent = true,
-    retryable = status == 429 or status == 503, retry_after = retry_after(self),
+    retryable = status == 429 or status == 503, retry_after = retry_after(self.headers),
   })
+  error(retry.spent(err, self.attempts or 1), 0)
 end
 
 return response

@@ -1,11 +1,12 @@
 -- @http: requests over HTTP.
+local attempts = require "tusk.http.attempts"
 local client = require "tusk.http.client"
 local exchange = require "tusk.http.exchange"
 local options = require "tusk.http.options"
 local verbs = require "tusk.http.verbs"
 
 local function dispatch(method, url, opts)
-  return (exchange.run(options.plan(method, url, opts)))
+  return (attempts.run(options.plan(method, url, opts), exchange.run))
 end
 
 --- @http.get(url, opts), post, put, patch, delete, head, options; send{ method =, url =, … }; request(url);
