@@ -45,18 +45,23 @@ static long milliseconds(double seconds)
     return ms < 1 ? 1 : ms > 2e9 ? 2000000000L : (long)(ms + 0.5);
 }
 
-static int set_method(CURL *e, const struct spec *s)
+/* 0, or -1: out of memory. */
+static int set_method(struct handle *h, const struct spec *s)
 {
+    CURL *e = h->easy;
     curl_easy_setopt(e, CURLOPT_POSTFIELDS, NULL);
     curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
     if (!strcmp(s->method, "HEAD")) {
         curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+    } else if (s->part_count) {
+        if (mime_set(h, s))
+            return -1;
     } else if (s->body) {
         curl_easy_setopt(e, CURLOPT_POST, 1L);
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)s->body_length);
         curl_easy_setopt(e, CURLOPT_POSTFIELDS, s->body);
     }
-    int plain = !s->body && !strcmp(s->method, "GET");
+    int plain = !s->body && !s->part_count && !strcmp(s->method, "GET");
     return (int)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, plain ? NULL : s->method);
 }
 
@@ -102,7 +107,7 @@ static int set_up(struct handle *h, const struct spec *s)
     curl_easy_setopt(h->easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(s->connect_timeout));
     curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, s->headers);
     set_stream(h, s);
-    if (set(h->easy, CURLOPT_URL, s->url) | set_method(h->easy, s) | set_credentials(h, s) |
+    if (set(h->easy, CURLOPT_URL, s->url) | set_method(h, s) | set_credentials(h, s) |
         set_tls(h, s))
         return -1;
     h->spec = s->id;
@@ -121,6 +126,7 @@ void handle_timeout(struct handle *h, long ms)
 static void handle_free(struct handle *h)
 {
     curl_easy_cleanup(h->easy);
+    mime_end(h);
     free(h->head.data);
     free(h->body.data);
     free(h);
@@ -183,6 +189,7 @@ static int cleanse(struct handle *h)
     if (!h->special)
         return 0;
     curl_easy_reset(h->easy);
+    mime_end(h);
     h->special = 0;
     h->spec = 0;
     h->timeout = 0;

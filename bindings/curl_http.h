@@ -43,6 +43,12 @@ struct buffer {
     size_t length, size;
 };
 
+struct part { /* of a body of several; the strings are Lua's */
+    const char *name, *data;
+    const char *filename, *type; /* or NULL */
+    size_t length;
+};
+
 /*
  * What a request asks for: userdata, used for any number of requests. Its environment is the table
  * it was made from, so the strings in it stay where they are, and it with them.
@@ -54,6 +60,8 @@ struct spec {
     const char *peer;  /* host:port */
     const char *body;  /* or NULL */
     size_t body_length;
+    const struct part *parts; /* instead of a body */
+    int part_count;
     const char *user, *password, *ca, *cert, *key; /* or NULL */
     struct curl_slist *headers;
     double after;           /* seconds the caller allowed in all */
@@ -76,6 +84,7 @@ struct handle {
     uint8_t running; /* in the multi */
     uint8_t special; /* set up with what the next must not see */
     struct buffer head, body;
+    curl_mime *mime; /* what it sends, or NULL */
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -146,12 +155,19 @@ void handle_free_all(struct http *http);
 
 /* curl_spec.c */
 
-/* prepare{method, address, label, peer, lines, body, user, password, timeout, connect_timeout,
- * max_body, redirects, idempotent, stream, stall, tls = {ca, cert, key, insecure}} -> spec.
- * Everything in the table has been checked; the spec keeps it, and it the spec. */
+/* prepare{method, address, label, peer, lines, body, parts, user, password, timeout,
+ * connect_timeout, max_body, redirects, idempotent, stream, stall, tls = {ca, cert, key, insecure}}
+ * -> spec. Everything in the table has been checked; the spec keeps it, and it the spec. */
 int op_prepare(lua_State *L);
 /* Registers the metatable of specs. */
 void spec_open(lua_State *L);
+
+/* curl_mime.c */
+
+/* Sets up h to send the parts of s. 0, or not: out of memory. */
+int mime_set(struct handle *h, const struct spec *s);
+/* Frees what mime_set has made, once h has ended; without it no effect. */
+void mime_end(struct handle *h);
 
 /* curl_watch.c */
 

@@ -38,6 +38,32 @@ static void read_lines(lua_State *L, struct spec *s, int n)
     s->headers = n ? list : NULL;
 }
 
+/* A text of the table at the top. */
+static const char *part_text(lua_State *L, const char *name, size_t *length)
+{
+    lua_getfield(L, -1, name);
+    const char *s = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, length) : NULL;
+    lua_pop(L, 1);
+    return s;
+}
+
+/* The parts at index 3, which lie at `at`. */
+static void read_parts(lua_State *L, struct spec *s, struct part *at, int n)
+{
+    for (int i = 0; i < n; i++) {
+        lua_rawgeti(L, 3, i + 1);
+        at[i].name = part_text(L, "name", NULL);
+        at[i].data = part_text(L, "data", &at[i].length);
+        at[i].filename = part_text(L, "filename", NULL);
+        at[i].type = part_text(L, "type", NULL);
+        if (!at[i].name || !at[i].data)
+            luaL_error(L, "prepare: a part needs name and data");
+        lua_pop(L, 1);
+    }
+    s->parts = at;
+    s->part_count = n;
+}
+
 static void read_body(lua_State *L, struct spec *s)
 {
     lua_getfield(L, 1, "body");
@@ -86,11 +112,13 @@ int op_prepare(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     struct http *http = lua_touserdata(L, lua_upvalueindex(1));
-    luaL_checkstack(L, 6, "a request");
+    luaL_checkstack(L, 8, "a request");
     lua_getfield(L, 1, "lines");
     luaL_checktype(L, 2, LUA_TTABLE);
-    int n = (int)lua_objlen(L, 2);
-    struct spec *s = lua_newuserdata(L, sizeof *s + (size_t)n * sizeof(struct curl_slist));
+    lua_getfield(L, 1, "parts");
+    int n = (int)lua_objlen(L, 2), parts = lua_istable(L, 3) ? (int)lua_objlen(L, 3) : 0;
+    size_t room = (size_t)n * sizeof(struct curl_slist);
+    struct spec *s = lua_newuserdata(L, sizeof *s + room + (size_t)parts * sizeof(struct part));
     *s = (struct spec){.id = ++http->specs};
     luaL_getmetatable(L, SPEC);
     lua_setmetatable(L, -2);
@@ -102,8 +130,9 @@ int op_prepare(lua_State *L)
     read_limits(L, s);
     read_body(L, s);
     read_lines(L, s, n);
+    read_parts(L, s, (struct part *)((char *)(s + 1) + room), parts);
     read_tls(L, s);
-    lua_settop(L, 3);
+    lua_settop(L, 4);
     return 1;
 }
 

@@ -603,6 +603,14 @@ describe("cancelled at every point, a request leaves nothing open:", function()
     end,
   })
 
+  case("http", "a body of parts, one of them a file", function(path)
+    local parts = { a = "1", b = { path = path } }
+    assert.truthy(@http.post(server.url .. "/y", { multipart = parts }):text():find("from the file", 1, true))
+  end, {
+    setup = function() return temp.write(os.tmpname(), "from the file") end,
+    check = function(path) assert(os.remove(path)) end,
+  })
+
   case("http", "a request that is sent again, through a client's only place", function(client)
     assert.equal(503, client.get("/busy", { stream = true, retry = { base = "1ms" } }).status)
   end, {

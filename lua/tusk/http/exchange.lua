@@ -27,19 +27,27 @@ local PLAIN = { AGENT, ENCODINGS } -- shared: what is sent when the caller has n
 
 -- What goes with a body; without a type of its own libcurl would claim that it is a form.
 local function body_lines(plan, lines)
-  if not headers.has(plan.headers, "content-type") then
+  if not plan.parts and not headers.has(plan.headers, "content-type") then
     lines[#lines + 1] = plan.type and "Content-Type: " .. plan.type or "Content-Type:"
   end
   if not headers.has(plan.headers, "expect") then lines[#lines + 1] = "Expect:" end
 end
 
+local function without_type(list)
+  local kept = {}
+  for _, h in ipairs(list) do
+    if h.name:lower() ~= "content-type" then kept[#kept + 1] = h end
+  end
+  return kept
+end
+
 local function lines_of(plan)
-  local list = plan.headers
-  if not list[1] and not plan.body and not plan.bearer then return PLAIN end
+  local list = plan.parts and without_type(plan.headers) or plan.headers -- libcurl's has the boundary
+  if not list[1] and not plan.body and not plan.parts and not plan.bearer then return PLAIN end
   local lines = {}
   if not headers.has(list, "user-agent") then lines[1] = AGENT end
   if not headers.has(list, "accept-encoding") then lines[#lines + 1] = ENCODINGS end
-  if plan.body then body_lines(plan, lines) end
+  if plan.body or plan.parts then body_lines(plan, lines) end
   if plan.bearer then lines[#lines + 1] = "Authorization: Bearer " .. plan.bearer end
   return headers.lines(list, lines)
 end
@@ -114,7 +122,7 @@ local function follow(used, answer, hops)
   end
   if not url.same_origin(plan.target, target) then drop_private(plan) end
   if becomes_get(answer.status, plan.method) then
-    plan.method, plan.body, plan.type, plan.idempotent = "GET", nil, nil, true
+    plan.method, plan.body, plan.parts, plan.type, plan.idempotent = "GET", nil, nil, nil, true
     plan.headers = without_content_type(plan.headers)
   end
   plan.target, plan.address, plan.peer = target, target.url, target.peer

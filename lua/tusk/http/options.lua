@@ -2,13 +2,14 @@
 local attempts = require "tusk.http.attempts"
 local check = require "tusk.check"
 local headers = require "tusk.http.headers"
+local multipart = require "tusk.http.multipart"
 local operators = require "tusk.operators"
 local url = require "tusk.http.url"
 
 local options = {}
 
 options.request = check.names {
-  "headers", "query", "json", "form", "body", "bearer", "basic", "timeout", "connect_timeout", "max_body",
+  "headers", "query", "json", "form", "multipart", "body", "bearer", "basic", "timeout", "connect_timeout", "max_body",
   "redirects", "tls", "stream", "stall", "retry",
 }
 options.send = check.names { "method", "url", unpack(options.request) }
@@ -36,6 +37,7 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field headers table[] the caller's: { name, values }
 ---@field type string|nil Content-Type that the body implies
 ---@field body string|nil
+---@field parts table[]|nil { name, data, filename, type }, instead of a body
 ---@field user string|nil
 ---@field password string|nil
 ---@field timeout number seconds; of a streamed answer up to the end of its head
@@ -71,19 +73,35 @@ local function exclude(opts, a, b)
   end
 end
 
+local BODIES = { "json", "form", "multipart", "body" }
+
+local function exclude_bodies(opts)
+  for i = 1, #BODIES do
+    for j = i + 1, #BODIES do exclude(opts, BODIES[i], BODIES[j]) end
+  end
+end
+
+local function parts_of(plan, parts)
+  if headers.has(plan.headers, "content-type") then
+    check.fail("headers: Content-Type is set from multipart", { argument = "headers" })
+  end
+  return multipart.parts(parts)
+end
+
 local function body_of(plan, opts)
-  exclude(opts, "json", "form")
-  exclude(opts, "json", "body")
-  exclude(opts, "form", "body")
+  exclude_bodies(opts)
   if opts.json ~= nil then
     plan.body, plan.type = operators.get("json").encode(opts.json), "application/json"
   elseif opts.form ~= nil then
     plan.body, plan.type = url.encode("form", opts.form, "+"), "application/x-www-form-urlencoded"
+  elseif opts.multipart ~= nil then
+    plan.parts = parts_of(plan, opts.multipart)
   else
     plan.body = check.opt_string("body", opts.body)
   end
-  if plan.body and plan.method == "HEAD" then check.fail("a HEAD request has no body") end
-  if not plan.body and (plan.method == "POST" or plan.method == "PUT" or plan.method == "PATCH") then plan.body = "" end
+  local has_body = plan.body or plan.parts
+  if has_body and plan.method == "HEAD" then check.fail("a HEAD request has no body") end
+  if not has_body and (plan.method == "POST" or plan.method == "PUT" or plan.method == "PATCH") then plan.body = "" end
 end
 
 local function user_and_password(basic)
@@ -157,6 +175,7 @@ local NO_OPTIONS = {}
 local function new_plan(method, parts)
   return {
     method = method, target = parts, address = parts.url, headers = headers.check(nil), type = nil, body = nil,
+    parts = nil,
     user = nil, password = nil, bearer = nil, idempotent = IDEMPOTENT[method], timeout = TIMEOUT, stream = false,
     connect_timeout = CONNECT_TIMEOUT, stall = STALL, max_body = MAX_BODY, redirects = REDIRECTS, tls = NO_TLS,
     peer = parts.peer, retry = nil, lines = nil, label = nil, spec = nil,
@@ -203,8 +222,8 @@ function options.plan(method, target, opts)
   plan.headers = headers.check(opts.headers)
   plan.idempotent = plan.idempotent or headers.has(plan.headers, "idempotency-key")
     or plan.retry and plan.retry.unsafe or false
-  body_of(plan, opts)
   credentials(plan, opts)
+  body_of(plan, opts) -- the last: it may read files
   return plan
 end
 

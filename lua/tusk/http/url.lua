@@ -93,7 +93,9 @@ local function number_text(v, name)
   return ("%.17g"):format(v)
 end
 
-local function text_of(v, name)
+--- A string, number or boolean as text; raises kind `argument` for anything else.
+---@param name string what messages call it
+function url.text_of(v, name)
   if type(v) == "string" then return v end
   if type(v) == "number" then return number_text(v, name) end
   if type(v) == "boolean" then return tostring(v) end
@@ -116,7 +118,7 @@ function url.encode(what, t, space)
   for _, name in ipairs(names) do
     local value = t[name]
     for _, v in ipairs(type(value) == "table" and value or { value }) do
-      local text = text_of(v, what .. "." .. name)
+      local text = url.text_of(v, what .. "." .. name)
       pairs_[#pairs_ + 1] = (url.escape(name) .. "=" .. url.escape(text)):gsub("%%20", space)
     end
   end
