@@ -203,6 +203,7 @@ struct tusk {
     struct tusk_hook left;  /* starts what sees to abandoned scopes */
     int hooked, insisting;  /* one is; that of insist.c */
     atomic_int interrupted; /* that of interrupt.c */
+    int lost;               /* a failure that nobody could be told of */
     int stopping, closing;  /* closing: 1 tasks are ended, 2 Lua goes */
     uint64_t close_by;      /* a close waits no longer; 0: for ever */
     char message[256];

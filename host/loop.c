@@ -161,6 +161,8 @@ tusk_rc tusk_run(tusk_host *h)
     while (!stuck && (h->live || h->ready_head))
         stuck = loop_turn(h, 1);
     unblock_sigpipe(&mask, pending);
+    if (h->lost)
+        return TUSK_E_NOMEM;
     return stuck ? TUSK_E_STATE : TUSK_OK;
 }
 

@@ -26,7 +26,7 @@ static volatile sig_atomic_t turned;   /* since the alarm last rang */
 static volatile sig_atomic_t left;     /* how often it may ring before the end */
 static sig_atomic_t patience;          /* the same for as long as tasks have to end, and a moment */
 static pthread_t thread;               /* of the host */
-static int status;                     /* what Lua said the exit status is */
+static int status = EXIT_FAILURE;      /* until Lua has said what it is */
 
 #define RINGS 20 /* a second */
 

@@ -212,6 +212,21 @@ static int ends_simply(struct task *t)
     return 1;
 }
 
+/* Its message handler makes a table of every error, unless there was no memory for that. */
+static int handler_failed(struct task *t)
+{
+    return !t->ok && lua_type(t->co, SLOT_RESULTS) == LUA_TSTRING;
+}
+
+/* A task has failed, and there is no memory to decide what follows from that. */
+static void lose(struct tusk *h)
+{
+    static const char line[] = "tusk: a task has failed, and there was no memory to say more";
+    h->lost = 1;
+    if (h->config.log)
+        h->config.log(h->config.ud, TUSK_LOG_ERROR, line, sizeof line - 1);
+}
+
 /* Ends one whose children have all ended -> its owner, if that was waiting for this alone. */
 static struct scope *end_one(struct tusk *h, struct task *t)
 {
@@ -221,9 +236,12 @@ static struct scope *end_one(struct tusk *h, struct task *t)
     if (!ends_simply(t)) {
         struct ending e = {h, t};
         d->state = TASK_FAILED;
-        if (lua_cpcall(h->L, end_protected, &e)) { // out of memory: failed, with nothing to say
+        if (handler_failed(t))
+            lua_gc(h->L, LUA_GCCOLLECT, 0);
+        if (lua_cpcall(h->L, end_protected, &e)) {
             lua_pop(h->L, 1);
             d->state = TASK_FAILED;
+            lose(h);
         }
     }
     if (t->own.errors) {

@@ -58,6 +58,19 @@ describe("what a task raises", function()
     assert.equal("true\tnil\tstack overflow\n", result.stdout)
   end)
 
+  it("ends the program with an error when memory is used up", function()
+    local script = [[
+      print(pcall(function() local t = {} for i = 1, 1e9 do t[i] = { i } end end))
+      local t = {}
+      for i = 1, 1e9 do t[i] = { i } end]]
+    local command = ("ulimit -v 500000; exec '%s' -e '%s'"):format(program.path(), script)
+    if (os.getenv "SANITIZE" or "") ~= "" then return pending "a sanitizer's own memory is beyond any limit" end
+    local result = program.run({ "-c", command }, { program = "/bin/sh" })
+    assert.equal(1, result.status)
+    assert.matches("not enough memory", result.stdout)
+    assert.matches("not enough memory", result.stderr)
+  end)
+
   it("survives endless recursion", function()
     local function forever() return 1 + forever() end
     local e = fails(function() @async(forever):await() end)
