@@ -130,6 +130,8 @@ describe("@http over TLS", function()
         location = /who { return 200 "$ssl_client_s_dn"; }
         location = /down { return 302 http://127.0.0.1:%(port)/who; }
         location = /protocol { return 200 "$server_protocol"; }
+        location = /taken { proxy_pass https://127.0.0.1:%(port)/length; proxy_set_header X-Type $content_type; }
+        location = /length { return 200 "$http_content_length $http_x_type"; }
       ]],
     }
     url = server.url:gsub("^http:", "https:")
@@ -148,7 +150,22 @@ describe("@http over TLS", function()
   end)
 
   it("trusts the authority it is given", function()
-    assert.equal("", @http.get(url .. "/who", { tls = { ca = file "server.pem" } }):text())
+    local r = @http.get(url .. "/who", { tls = { ca = file "server.pem" } })
+    assert.equal("", r:text())
+    local t = r.timings
+    assert.is_true(t.tls > 0 and t.dns + t.connect + t.tls <= t.first_byte and t.first_byte <= t.total)
+  end)
+
+  it("takes a body of parts over HTTP/2, and sends it again as it was", function()
+    local tls = { ca = file "server.pem" }
+    local opts = { tls = tls, multipart = { a = { data = ("x"):rep(300000), filename = "f" } } }
+    for _ = 1, 2 do
+      local r = @http.post(url .. "/taken", opts) -- it reads the whole body
+      assert.same({ 200, "2" }, { r.status, r.http_version })
+      local length, kind = r:text():match("^(%d+) (.*)$")
+      assert.is_true(tonumber(length) > 300000)
+      assert.truthy(kind:find("^multipart/form%-data; boundary="))
+    end
   end)
 
   it("fails with http.tls when the certificate is another host's", function()
