@@ -89,20 +89,49 @@ describe("a database whose process is killed", function()
   end)
 end)
 
-describe("a disk that is full", function()
-  local function on_small_disk(fn)
-    temp.dir(function(dir)
-      local r = program.run({ "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir }, { program = "/bin/mount" })
-      if r.status ~= 0 then
-        io.stderr:write("\nNOT TESTED: no file system can be mounted here: ", r.stderr, "\n")
-        return pending("no file system can be mounted")
-      end
-      local ok, e = pcall(fn, dir)
-      program.run({ "-l", dir }, { program = "/bin/umount" })
-      if not ok then error(e, 0) end
-    end)
+local function on_small_disk(fn)
+  temp.dir(function(dir)
+    local r = program.run({ "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir }, { program = "/bin/mount" })
+    if r.status ~= 0 then
+      io.stderr:write("\nNOT TESTED: no file system can be mounted here: ", r.stderr, "\n")
+      return pending("no file system can be mounted")
+    end
+    local ok, e = pcall(fn, dir)
+    program.run({ "-l", dir }, { program = "/bin/umount" })
+    if not ok then error(e, 0) end
+  end)
+end
+
+describe("a folder that nothing can be written to", function()
+  local function opening(path, opts)
+    local ok, e = pcall(@db.open, path, opts)
+    return ok or e.kind
   end
 
+  it("lets a database without a log be read, and no other be opened; each says why", function()
+    on_small_disk(function(dir)
+      for name, journal in pairs { wal = "wal", plain = "delete" } do
+        local db = @db.open(("%s/%s.db"):format(dir, name), { journal = journal })
+        db.exec "create table t (a)"
+        db.t.insert { a = 1 }
+        db.close()
+      end
+      assert.equal(0, program.run({ "-o", "remount,ro", dir }, { program = "/bin/mount" }).status)
+      local db = @db.open(dir .. "/plain.db", { journal = "delete", readonly = true })
+      assert.same({ { a = 1 } }, db.query "select * from t")
+      local ok, e = pcall(db.exec, "insert into t values (2)")
+      assert.same({ false, "db.readonly", false }, { ok, e.kind, e.sent or false })
+      assert.equal(1, db.value "select count(*) from t")
+      db.close()
+      assert.equal("db.readonly", opening(dir .. "/plain.db")) -- it would be given a log
+      assert.equal("db.open", opening(dir .. "/wal.db"))
+      assert.equal("db.open", opening(dir .. "/wal.db", { readonly = true }))
+      assert.equal("db.open", opening(dir .. "/new.db"))
+    end)
+  end)
+end)
+
+describe("a disk that is full", function()
   it("fails the writes that have no room, whole, and no others", function()
     on_small_disk(function(dir)
       local db = raw_database.open(dir .. "/a.db")
