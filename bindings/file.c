@@ -1,5 +1,5 @@
 /*
- * file.c: the life of one file operation, its errors, and the table of verbs.
+ * file.c: the life of one file operation, and the table of verbs.
  *
  * Every operation is one hop to libuv's pool, with the whole of open, work and close in it; reads
  * the kernel can answer from its cache take none. A cancelled operation is taken out of the queue
@@ -14,52 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct kind {
-    int err;
-    const char *name;
-};
-
-static const struct kind kinds[] = {
-    {ENOENT, "file.not_found"},     {EEXIST, "file.exists"},
-    {ENOTEMPTY, "file.not_empty"},  {EACCES, "file.permission"},
-    {EPERM, "file.permission"},     {EROFS, "file.permission"},
-    {EISDIR, "file.is_directory"},  {ENOTDIR, "file.not_directory"},
-    {ENOSPC, "file.no_space"},      {EDQUOT, "file.no_space"},
-    {EFBIG, "file.too_large"},      {EMFILE, "file.too_many_open"},
-    {ENFILE, "file.too_many_open"}, {EBUSY, "file.busy"},
-    {ETXTBSY, "file.busy"},         {EXDEV, "file.cross_device"},
-};
-
-static const char *kind_of(int err)
-{
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (kinds[i].err == err)
-            return kinds[i].name;
-    return "file.io";
-}
-
-const char *file_type_name(mode_t mode)
-{
-    switch (mode & S_IFMT) {
-    case S_IFREG:
-        return "file";
-    case S_IFDIR:
-        return "directory";
-    case S_IFLNK:
-        return "link";
-    case S_IFIFO:
-        return "fifo";
-    case S_IFSOCK:
-        return "socket";
-    case S_IFCHR:
-        return "char_device";
-    case S_IFBLK:
-        return "block_device";
-    default:
-        return "unknown";
-    }
-}
 
 struct file_state *file_state(lua_State *L)
 {
@@ -86,7 +40,7 @@ void file_stream_unref(struct file_stream *s)
 }
 
 /* Gives back all that a job has but its names, which the error needs. */
-static void job_release(struct file_job *job)
+void file_job_release(struct file_job *job)
 {
     if (job->fd >= 0)
         close(job->fd);
@@ -96,12 +50,15 @@ static void job_release(struct file_job *job)
         file_writer_unref(job->writer);
     if (job->root)
         file_root_unref(job->root);
+    if (job->walk)
+        file_walk_unref(job->walk);
     free(job->data);
     free(job->index);
     job->fd = -1;
     job->stream = NULL;
     job->writer = NULL;
     job->root = NULL;
+    job->walk = NULL;
     job->data = NULL;
     job->index = NULL;
 }
@@ -110,7 +67,8 @@ void file_job_free(struct file_job *job)
 {
     if (!job)
         return;
-    job_release(job);
+    file_job_release(job);
+    free(job->inner);
     free(job);
 }
 
@@ -133,76 +91,6 @@ static int state_gc(lua_State *L)
     return 0;
 }
 
-/* A control byte in a path must not break the line of a message. */
-static const char *push_shown(lua_State *L, const char *path)
-{
-    luaL_Buffer b;
-    luaL_buffinit(L, &b);
-    for (; *path; path++)
-        luaL_addchar(&b, (unsigned char)*path < 0x20 || *path == 0x7f ? '?' : *path);
-    luaL_pushresult(&b);
-    return lua_tostring(L, -1);
-}
-
-static const char *push_subject(lua_State *L, const struct file_job *job)
-{
-    const char *path = push_shown(L, job->path);
-    if (!job->to)
-        return lua_pushfstring(L, "cannot %s \"%s\"", job->verb->doing, path);
-    const char *to = push_shown(L, job->to);
-    return lua_pushfstring(L, "cannot %s \"%s\" to \"%s\"", job->verb->doing, path, to);
-}
-
-static void set_string(lua_State *L, const char *key, const char *value)
-{
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, key);
-}
-
-static void push_errno(lua_State *L, const char *subject, int err)
-{
-    char name[32], text[128];
-    uv_err_name_r(-err, name, sizeof name);
-    uv_strerror_r(-err, text, sizeof text);
-    tusk_error(L, kind_of(err), "%s: %s (%s)", subject, text, name);
-    set_string(L, "errno", name);
-}
-
-/* What allows a type that was refused. */
-static const char *way_out(const struct file_job *job)
-{
-    if (job->plain)
-        return "only a plain file can be";
-    if (S_ISFIFO(job->found) && job->verb->writes == FILE_READS)
-        return "fifo = true waits for what is written to it";
-    return "special = true allows that";
-}
-
-/* Raises the failure of a job; its memory is the state's by now. */
-static int job_fail(lua_State *L, struct file_job *job)
-{
-    job_release(job);
-    const char *subject = push_subject(L, job), *type = file_type_name(job->found);
-    if (job->fault == FAULT_TYPE)
-        tusk_error(L, "file.type", "%s: it is a %s (%s)", subject, type, way_out(job));
-    else if (job->fault == FAULT_NOT_FIFO)
-        tusk_error(L, "file.type", "%s: it is a %s and no FIFO", subject, type);
-    else if (job->fault == FAULT_ESCAPE)
-        tusk_error(L, "file.escape", "%s: that leads out of the root", subject);
-    else if (job->fault == FAULT_LARGE)
-        tusk_error(L, "file.too_large", "%s: larger than %f bytes", subject, (double)job->max);
-    else
-        push_errno(L, subject, job->err);
-    set_string(L, "path", job->path);
-    if (job->to)
-        set_string(L, "to", job->to);
-    if (job->done) {
-        lua_pushboolean(L, 1);
-        lua_setfield(L, -2, "sent");
-    }
-    return lua_error(L);
-}
-
 int file_finish(lua_State *L, struct tusk_wait *w)
 {
     struct file_wait *fw = (struct file_wait *)w;
@@ -217,7 +105,7 @@ int file_finish(lua_State *L, struct tusk_wait *w)
         state_tidy(st);
         return tusk_fail_cancelled(L, 0);
     }
-    int n = job->err || job->fault ? job_fail(L, job) : job->verb->push(L, job);
+    int n = job->err || job->fault ? file_fail(L, job) : job->verb->push(L, job);
     state_tidy(st);
     return n;
 }
@@ -254,6 +142,8 @@ static void job_done(uv_work_t *req, int status)
         file_stream_done(job);
     if (job->writer)
         file_writer_done(job);
+    if (job->walk)
+        file_walk_done(job);
     if (!job->wait) {
         file_job_free(job);
         return;
@@ -374,6 +264,12 @@ static const luaL_Reg verbs[] = {
     {"metadata", op_metadata},
     {"exists", op_exists},
     {"rename", op_rename},
+    {"walk", op_walk},
+    {"walk_next", op_walk_next},
+    {"walk_close", op_walk_close},
+    {"copy", op_copy},
+    {"temp", op_temp},
+    {"sweep", op_sweep},
     {NULL, NULL},
 };
 
@@ -398,6 +294,7 @@ int luaopen_tusk_binding_file(lua_State *L)
     lua_pop(L, 1);
     file_writer_open_lua(L);
     file_root_open_lua(L);
+    file_walk_open_lua(L);
     luaL_setfuncs(L, verbs, 1);
     return 1;
 }

@@ -43,6 +43,8 @@ struct file_state {
     int fd;                /* opened inline, waiting for its job; -1: none */
 };
 
+struct file_walk;
+
 /* An open file read in pieces. Loop thread only; a job in flight owns a reference. */
 struct file_stream {
     int fd, refs;
@@ -70,6 +72,7 @@ struct file_job {
     int fifo;     /* a FIFO is wanted and nothing else */
     int plain;    /* nothing but a plain file, whatever else is asked for */
     int mode;     /* permission bits for what is made; -1: the usual ones */
+    int keep;     /* what is there already is not replaced */
     int done;     /* it took effect before it failed */
     mode_t found; /* st_mode of what was opened */
     size_t max;   /* most bytes to read */
@@ -81,6 +84,8 @@ struct file_job {
     struct file_stream *stream;
     struct file_poll *poll; /* what waits for the stream; NULL: nothing does */
     struct file_writer *writer;
+    struct file_walk *walk;
+    char *inner;     /* owned: which part of path it failed at */
     char *path, *to; /* inside this allocation; to: NULL if the verb has one path */
 };
 
@@ -106,7 +111,17 @@ int file_start(lua_State *L, struct file_job *job);
 /* The outcome of a job that has ended, for its record's finish; frees it. */
 int file_finish(lua_State *L, struct tusk_wait *w);
 void file_job_free(struct file_job *job);
+/* Gives back all that a job has but its names, which the error needs. */
+void file_job_release(struct file_job *job);
+
+/* file_error.c. Raises the failure of a job, which gives back all it has but its memory. */
+int file_fail(lua_State *L, struct file_job *job);
+/* Pushes the error "cannot <doing> "path": …" of an errno. */
+void file_push_failure(lua_State *L, const char *doing, const char *path, int err);
 const char *file_type_name(mode_t mode);
+
+/* file.c: parts of jobs. */
+
 /* True when the object behind fd may be used as a plain file; otherwise sets the job's failure. */
 int file_accept(struct file_job *job, int fd, struct stat *st);
 /* After open failed with ENXIO: a FIFO or socket nobody asked for is a matter of type. */
@@ -139,6 +154,11 @@ void file_writer_unref(struct file_writer *w);
 void file_writer_done(struct file_job *job);
 void file_writer_open_lua(lua_State *L);
 
+/* file_walk.c: the same of a folder that is walked. */
+void file_walk_unref(struct file_walk *w);
+void file_walk_done(struct file_job *job);
+void file_walk_open_lua(lua_State *L);
+
 /* Name of the metatable of open files. */
 #define FILE_STREAM "tusk.file.stream"
 
@@ -162,5 +182,12 @@ int op_remove(lua_State *L);
 int op_metadata(lua_State *L);
 int op_exists(lua_State *L);
 int op_rename(lua_State *L);
+
+int op_walk(lua_State *L);
+int op_walk_next(lua_State *L);
+int op_walk_close(lua_State *L);
+int op_copy(lua_State *L);
+int op_temp(lua_State *L);
+int op_sweep(lua_State *L);
 
 #endif

@@ -14,10 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-enum { LINKS_MAX = 40, TRIES_MAX = 100, SLICE = 8 * 1024 * 1024, DECORATION = 19 };
+enum { LINKS_MAX = 40, TRIES_MAX = 100, SLICE = 8 * 1024 * 1024 };
 
 static int fail_with(struct file_swap *s, int err)
 {
@@ -44,11 +43,11 @@ static int follow_link(struct file_job *job, char path[PATH_MAX])
 }
 
 /* Finds the file to replace, through links, also dangling ones. */
-static int find_target(struct file_swap *s)
+static int find_target(struct file_swap *s, const char *target)
 {
-    if (strlen(s->job->path) >= sizeof s->path)
+    if (strlen(target) >= sizeof s->path)
         return fail_with(s, ENAMETOOLONG);
-    strcpy(s->path, s->job->path);
+    strcpy(s->path, target);
     for (int links = 0; links < LINKS_MAX; links++) {
         if (file_stat_at(s->job, s->path, 0, &s->old) < 0)
             return errno == ENOENT ? 1 : fail_with(s, errno);
@@ -67,6 +66,8 @@ static int check_target(struct file_swap *s)
 {
     if (!s->exists)
         return 1;
+    if (s->fresh)
+        return fail_with(s, EEXIST);
     if (S_ISDIR(s->old.st_mode))
         return fail_with(s, EISDIR);
     if (S_ISREG(s->old.st_mode))
@@ -103,16 +104,18 @@ static int temp_mode(const struct file_swap *s)
 
 static int open_temp(struct file_swap *s)
 {
-    int room = NAME_MAX - DECORATION;
     for (int i = 0; i < TRIES_MAX && s->fd < 0; i++) {
-        unsigned tag = 0;
-        if (getrandom(&tag, sizeof tag, 0) != (ssize_t)sizeof tag)
-            return fail_with(s, EIO);
-        snprintf(s->temp, sizeof s->temp, ".%.*s.tusk-%08x.tmp", room, s->name, tag);
+        if (file_temp_name(s->name, s->temp) < 0)
+            break;
         s->fd = openat(s->dir, s->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
                        temp_mode(s));
         if (s->fd < 0 && errno != EEXIST)
             break;
+        if (s->fd >= 0 && !file_temp_lock(s->fd)) {
+            close(s->fd);
+            s->fd = -1;
+            errno = EEXIST;
+        }
     }
     if (s->fd >= 0)
         return 1;
@@ -133,16 +136,11 @@ static int keep_mode(struct file_swap *s, int fd)
     return mode < 0 || fchmod(fd, (mode_t)mode) == 0;
 }
 
-/* What has been written is on the disk, and whoever may read the target may read it. */
+/* What has been written is on the disk, and whoever may read the target may read it. The file stays
+ * open, and so locked, until it has its name. */
 static int seal(struct file_swap *s)
 {
-    int ok = keep_mode(s, s->fd) && fsync(s->fd) == 0, err = errno;
-    if (close(s->fd) < 0 && errno != EINTR && ok) {
-        ok = 0;
-        err = errno;
-    }
-    s->fd = -1;
-    return ok ? 1 : fail_with(s, err);
+    return (keep_mode(s, s->fd) && fsync(s->fd) == 0) || fail_with(s, errno);
 }
 
 /* From here on the new content is in place; what a failed sync leaves open is whether it stays. */
@@ -154,13 +152,13 @@ static void sync_folder(struct file_swap *s)
     s->job->done = 1;
 }
 
-int file_swap_open(struct file_swap *s, struct file_job *job)
+int file_swap_open(struct file_swap *s, struct file_job *job, const char *target)
 {
     s->job = job;
     s->mode = job->mode;
     s->dir = s->fd = -1;
     s->opened = 1;
-    return find_target(s) && check_target(s) && open_folder(s) && open_temp(s);
+    return find_target(s, target) && check_target(s) && open_folder(s) && open_temp(s);
 }
 
 void file_swap_commit(struct file_swap *s, struct file_job *job)
@@ -168,7 +166,8 @@ void file_swap_commit(struct file_swap *s, struct file_job *job)
     s->job = job;
     if (seal(s) && atomic_load(&job->abandoned))
         fail_with(s, ECANCELED);
-    if (!job->err && renameat(s->dir, s->temp, s->dir, s->name) < 0)
+    unsigned flags = s->fresh ? RENAME_NOREPLACE : 0;
+    if (!job->err && renameat2(s->dir, s->temp, s->dir, s->name, flags) < 0)
         fail_with(s, errno);
     if (job->err)
         return;
@@ -196,7 +195,7 @@ static void atomic_run(struct file_job *job)
         job->err = ENOMEM;
         return;
     }
-    if (file_swap_open(s, job)) {
+    if (file_swap_open(s, job, job->path)) {
         if (file_put(job, s->fd, SLICE) == 0)
             file_swap_commit(s, job);
         else

@@ -30,6 +30,10 @@ struct file_place {
 };
 
 int file_place(struct file_job *job, const char *path, struct file_place *p);
+/* Removes it; job->flag: a folder with all in it. Stops when the job is abandoned. */
+int file_remove_at(struct file_job *job, const struct file_place *p);
+/* The same whatever happens: for what one has made and does not want. */
+int file_remove_all(int dir, const char *name);
 /* Again, or of one that failed: no effect. Keeps errno. */
 void file_place_close(struct file_place *p);
 

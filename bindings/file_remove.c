@@ -133,7 +133,7 @@ static int empty_folder(struct file_job *job, const struct file_place *p)
 }
 
 /* flag: folders with all in them. */
-static int remove_at(struct file_job *job, const struct file_place *p)
+int file_remove_at(struct file_job *job, const struct file_place *p)
 {
     if (unlinkat(p->dir, p->name, 0) == 0)
         return 0;
@@ -148,10 +148,17 @@ static int remove_at(struct file_job *job, const struct file_place *p)
     return unlinkat(p->dir, p->name, AT_REMOVEDIR);
 }
 
+int file_remove_all(int dir, const char *name)
+{
+    struct file_job job = {.flag = 1};
+    struct file_place p = {.dir = dir, .name = name};
+    return file_remove_at(&job, &p);
+}
+
 static void remove_run(struct file_job *job)
 {
     struct file_place p;
-    if (file_place(job, job->path, &p) < 0 || remove_at(job, &p) < 0)
+    if (file_place(job, job->path, &p) < 0 || file_remove_at(job, &p) < 0)
         job->err = errno;
     file_place_close(&p);
 }

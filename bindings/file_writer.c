@@ -41,7 +41,7 @@ void file_writer_done(struct file_job *job)
 static void open_run(struct file_job *job)
 {
     struct file_swap *s = &job->writer->swap;
-    if (!file_swap_open(s, job))
+    if (!file_swap_open(s, job, job->path))
         file_swap_close(s);
 }
 

@@ -409,6 +409,21 @@ describe("cancelled at every point, files keep their promises:", function()
     assert.is_false(@file.exists(path))
   end, { setup = fresh })
 
+  case("file", "a walk, a copy of it, and a folder for a while", function(path)
+    @file.temp({ parent = folder, directory = true }, function(p)
+      @file.write(p .. "/f", "x")
+      @file.copy(p, path, { recursive = true })
+      assert.equal(1, @file.walk(path, { glob = "**/f" }):count())
+      assert.equal(0, @file.sweep(path))
+    end)
+  end, {
+    setup = fresh,
+    check = function(path)
+      if @file.exists(path) then assert.equal("x", @file.read(path .. "/f")) end
+      assert.is_nil(@file.walk(folder, { depth = 1, glob = "tusk-*" })())
+    end,
+  })
+
   case("file", "in a root, and the root goes with its run", function(path)
     @file.mkdir(path)
     local root = @file.root(path)

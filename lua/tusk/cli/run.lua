@@ -143,11 +143,20 @@ local function migrate(app)
   return ok
 end
 
+-- What writes left in DIR/data when the last run was killed. It is no reason not to run that it cannot be removed.
+local function sweep(app)
+  local file, folder = operators.get("file"), app.dir .. "/data"
+  if not file.exists(folder) then return end
+  local ok, e = xpcall(file.sweep, errors.at_base, folder)
+  if not ok then require("tusk.cli").complain(e) end
+end
+
 local function run_directory(program, flags, dir, args)
   local app, wrong = require("tusk.cli.app").open(dir, flags)
   if not app then return wrong end
   banner(program, app)
   if not migrate(app) then return 3 end
+  sweep(app)
   _G.arg = { [0] = app.main or dir, unpack(args) }
   local status = start_and_run(program, flags, app, args)
   local dismiss = lifecycle.watch(flags.patience, function(least) program.abandon(math.max(status, least)) end)

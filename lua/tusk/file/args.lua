@@ -9,14 +9,21 @@ local args = {}
 ---@field name string "@file" or "root", for messages
 ---@field namespace table the verbs that are bound to it
 
+--- Raises when the first argument is the namespace itself.
+---@param at tusk.file.At
+---@param example string "read(path)"
+function args.colon(at, value, example)
+  if type(value) == "table" and (value == at.namespace or dots.is_namespace(value)) then
+    check.fail(("called with a colon; write %s.%s with a dot"):format(at.name, example))
+  end
+end
+
 --- Raises unless it is a path. Every verb has one first: one that was called with a colon has the namespace there.
 ---@param at tusk.file.At
 ---@param name string the argument's name
 function args.path(at, name, path)
   if type(path) == "string" then return end
-  if path == at.namespace or dots.is_namespace(path) then
-    check.fail(("called with a colon; write %s.read(path) with a dot"):format(at.name))
-  end
+  args.colon(at, path, "read(path)")
   check.string(name, path)
 end
 

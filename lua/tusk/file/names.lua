@@ -14,6 +14,7 @@ local options = {
   rename = { "timeout", "replace" },
   remove = { "timeout", "recursive", "missing_ok" },
   mkdir = { "timeout", "parents", "mode" },
+  copy = { "timeout", "recursive", "replace" },
 }
 
 local names = {}
@@ -23,6 +24,7 @@ local function metadata(...) return settle(raw.metadata(...)) end
 local function exists(...) return settle(raw.exists(...)) end
 local function rename(...) return settle(raw.rename(...)) end
 local function remove(...) return settle(raw.remove(...)) end
+local function copy(...) return settle(raw.copy(...)) end
 local function mkdir(...) return settle(raw.mkdir(...)) end
 
 --- What is in a folder, sorted by name, as {name, path, type}. Links are not followed.
@@ -70,6 +72,22 @@ function names.rename(at, from, to, opts)
   opts = check.options(opts, options.rename)
   args.flags(opts, "replace")
   return within(opts, rename, at.root, from, to, opts.replace ~= false)
+end
+
+--- Copies a file, or with recursive = true a folder and all in it, to another name, where it appears complete or not at
+--- all. A file that has that name is replaced, unless replace = false; with recursive = true nothing is, unless replace = true.
+---@param at tusk.file.At
+---@param from string a link is followed
+---@param to string
+---@param opts { timeout: string|number, recursive: boolean, replace: boolean }|nil
+---@return true
+function names.copy(at, from, to, opts)
+  args.path(at, "from", from)
+  args.path(at, "to", to)
+  opts = check.options(opts, options.copy)
+  args.flags(opts, "recursive", "replace")
+  local keep = opts.replace == false or opts.recursive and not opts.replace
+  return within(opts, copy, at.root, from, to, opts.recursive, keep)
 end
 
 local function remove_missing_ok(...)

@@ -9,7 +9,10 @@ local within = core.within
 
 local verbs = {}
 
-local families = { require "tusk.file.whole", require "tusk.file.pieces", require "tusk.file.names" }
+local families = {
+  require "tusk.file.whole", require "tusk.file.pieces", require "tusk.file.names", require "tusk.file.walk",
+  require "tusk.file.temp",
+}
 
 local OPTIONS = { "timeout" }
 
