@@ -188,20 +188,23 @@ static double seconds_at(CURL *e, CURLINFO which)
     return at;
 }
 
-/* How long the name, the connection and the handshake took, each by itself; when the first byte of
- * the answer came. A connection that was there already took nothing. */
-static void push_timings(lua_State *L, struct request *r)
+/* When the first byte of the answer came; and how long the name, the connection and the handshake
+ * took, each by itself, if a connection was made. -> how many values */
+static int push_timings(lua_State *L, struct request *r)
 {
     CURL *e = r->handle->easy;
     long made = 0;
     curl_easy_getinfo(e, CURLINFO_NUM_CONNECTS, &made);
-    double dns = made ? seconds_at(e, CURLINFO_NAMELOOKUP_TIME) : 0;
-    double connected = made ? seconds_at(e, CURLINFO_CONNECT_TIME) : 0;
-    double secured = made ? seconds_at(e, CURLINFO_APPCONNECT_TIME) : 0;
+    lua_pushnumber(L, seconds_at(e, CURLINFO_STARTTRANSFER_TIME));
+    if (!made)
+        return 1;
+    double dns = seconds_at(e, CURLINFO_NAMELOOKUP_TIME);
+    double connected = seconds_at(e, CURLINFO_CONNECT_TIME);
+    double secured = seconds_at(e, CURLINFO_APPCONNECT_TIME);
     lua_pushnumber(L, dns);
     lua_pushnumber(L, connected > dns ? connected - dns : 0);
     lua_pushnumber(L, secured > connected ? secured - connected : 0);
-    lua_pushnumber(L, seconds_at(e, CURLINFO_STARTTRANSFER_TIME));
+    return 4;
 }
 
 static int push_answer(lua_State *L, struct request *r)
@@ -215,8 +218,7 @@ static int push_answer(lua_State *L, struct request *r)
         lua_pushlstring(L, body->data ? body->data : "", body->length);
     lua_pushstring(L, version_name(r->version));
     lua_pushnumber(L, r->elapsed);
-    push_timings(L, r);
-    return 9;
+    return 5 + push_timings(L, r);
 }
 
 static int request_finish(lua_State *L, struct tusk_wait *wait)
@@ -268,10 +270,10 @@ static int request_start(struct request *r, double left)
 }
 
 /*
- * perform(spec, seconds left) -> status, header block, body, version, seconds in all, for the name,
- * for the connection, for TLS, until the first byte. One exchange; redirects are the caller's. Of a
- * streamed spec it returns once the head is there, and the body is what to read it from; but that
- * of a redirect is a string all the same if the spec says follow.
+ * perform(spec, seconds left) -> status, header block, body, version, seconds in all, until the
+ * first byte, and of a new connection for its name, for itself, for TLS. One exchange; redirects
+ * are the caller's. Of a streamed spec it returns once the head is there, and the body is what to
+ * read it from; but that of a redirect is a string all the same if the spec says follow.
  */
 static int op_perform(lua_State *L)
 {

@@ -63,13 +63,13 @@ local function spec_of(plan)
 end
 
 local function perform(plan, left)
-  local status, head, body, http_version, elapsed, dns, connect, tls, first_byte = settle(raw.perform(spec_of(plan), left))
+  local status, head, body, http_version, elapsed, first_byte, dns, connect, tls = settle(raw.perform(spec_of(plan), left))
   local streamed = type(body) == "userdata"
   return response.new {
     status = status, ok = status >= 200 and status <= 299, head = head, http_version = http_version,
     elapsed = elapsed, url = plan.address, max_body = plan.max_body,
     body = not streamed and body or nil, source = streamed and body or nil,
-    timings = { dns = dns, connect = connect, tls = tls, first_byte = first_byte, total = elapsed },
+    hop = elapsed, first_byte = first_byte, dns = dns, connect = connect, tls = tls,
   }
 end
 

@@ -21,11 +21,26 @@ local Response = {}
 local meta = { __name = "tusk.http.Response" }
 local response = {}
 
+-- What few ask for, made when it is asked for.
+local made = {}
+
+function made.headers(self)
+  return headers.parse(rawget(self, "head"))
+end
+
+function made.timings(self)
+  return {
+    dns = rawget(self, "dns") or 0, connect = rawget(self, "connect") or 0, tls = rawget(self, "tls") or 0,
+    first_byte = rawget(self, "first_byte"), total = rawget(self, "hop"),
+  }
+end
+
 function meta.__index(self, key)
-  if key ~= "headers" then return Response[key] end
-  local parsed = headers.parse(rawget(self, "head"))
-  rawset(self, "headers", parsed)
-  return parsed
+  local make = made[key]
+  if not make then return Response[key] end
+  local value = make(self)
+  rawset(self, key, value)
+  return value
 end
 
 function meta.__tostring(self)
