@@ -69,7 +69,9 @@ end
 ---@param fields string[] its other fields
 function check.no_field(what, key, methods, fields)
   local names = {}
-  for name in pairs(methods) do names[#names + 1] = tostring(name) end
+  for name in pairs(methods) do
+    if tostring(name):sub(1, 2) ~= "__" then names[#names + 1] = tostring(name) end
+  end
   for _, name in ipairs(fields) do names[#names + 1] = name end
   table.sort(names)
   local hint, near = check.hint(tostring(key), names)

@@ -112,7 +112,9 @@ describe("@metrics.gauge", function()
     local g = @metrics.gauge "spec_g"
     assert.matches("a number is needed, got a string", fails(g.set, g, "3").message)
     assert.matches("write gauge:set%(%) with a colon", fails(g.set, 3).message)
-    assert.matches("rest", fails(function() return g.rest end).message)
+    local e = fails(function() return g.rest end)
+    assert.matches('a gauge has no "rest"', e.message)
+    assert.same({ "it has: dec, inc, labels, set, value" }, e.help)
   end))
 end)
 
