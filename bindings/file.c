@@ -270,6 +270,13 @@ static const luaL_Reg verbs[] = {
     {"copy", op_copy},
     {"temp", op_temp},
     {"sweep", op_sweep},
+    {"lock", op_lock},
+    {"unlock", op_unlock},
+    {"watch_open", op_watch_open},
+    {"watch_add", op_watch_add},
+    {"watch_remove", op_watch_remove},
+    {"watch_more", op_watch_more},
+    {"watch_events", op_watch_events},
     {NULL, NULL},
 };
 
@@ -295,6 +302,7 @@ int luaopen_tusk_binding_file(lua_State *L)
     file_writer_open_lua(L);
     file_root_open_lua(L);
     file_walk_open_lua(L);
+    file_lock_open_lua(L);
     luaL_setfuncs(L, verbs, 1);
     return 1;
 }

@@ -34,7 +34,14 @@ struct file_verb {
 };
 
 /* Failures that are not an errno. */
-enum file_fault { FAULT_NONE, FAULT_TYPE, FAULT_LARGE, FAULT_NOT_FIFO, FAULT_ESCAPE };
+enum file_fault {
+    FAULT_NONE,
+    FAULT_TYPE,
+    FAULT_LARGE,
+    FAULT_NOT_FIFO,
+    FAULT_ESCAPE,
+    FAULT_WATCHES
+};
 
 /* Per host: an upvalue of every verb. */
 struct file_state {
@@ -130,8 +137,10 @@ void file_open_failed(struct file_job *job);
 int file_is_dots(const char *name);
 /* Waits for fd in short slices; 0 when the job was abandoned meanwhile. */
 int file_wait_ready(struct file_job *job, int fd, short events);
-/* The stream of argument 1; raises when it is closed or another task reads it. */
-struct file_stream *file_stream_check(lua_State *L);
+/* The stream of an argument; raises when it is closed or another task reads it. */
+struct file_stream *file_stream_check(lua_State *L, int arg);
+/* Moves *fd into a new stream userdata. first: it is to wait for a first writer. */
+void file_stream_push(lua_State *L, int *fd, mode_t mode, int first, const char *path);
 /* Makes the job one of the stream's, which is busy until file_stream_done. */
 void file_stream_use(struct file_job *job, struct file_stream *s);
 void file_stream_unref(struct file_stream *s);
@@ -158,6 +167,9 @@ void file_writer_open_lua(lua_State *L);
 void file_walk_unref(struct file_walk *w);
 void file_walk_done(struct file_job *job);
 void file_walk_open_lua(lua_State *L);
+
+/* file_lock.c */
+void file_lock_open_lua(lua_State *L);
 
 /* Name of the metatable of open files. */
 #define FILE_STREAM "tusk.file.stream"
@@ -189,5 +201,12 @@ int op_walk_close(lua_State *L);
 int op_copy(lua_State *L);
 int op_temp(lua_State *L);
 int op_sweep(lua_State *L);
+int op_lock(lua_State *L);
+int op_unlock(lua_State *L);
+int op_watch_open(lua_State *L);
+int op_watch_add(lua_State *L);
+int op_watch_remove(lua_State *L);
+int op_watch_more(lua_State *L);
+int op_watch_events(lua_State *L);
 
 #endif

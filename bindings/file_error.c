@@ -108,6 +108,9 @@ int file_fail(lua_State *L, struct file_job *job)
         tusk_error(L, "file.type", "%s: it is a %s and no FIFO", subject, type);
     else if (job->fault == FAULT_ESCAPE)
         tusk_error(L, "file.escape", "%s: that leads out of the root", subject);
+    else if (job->fault == FAULT_WATCHES)
+        tusk_error(L, "file.too_many_open",
+                   "%s: the system allows no more watches (fs.inotify.max_user_watches)", subject);
     else if (job->fault == FAULT_LARGE)
         tusk_error(L, "file.too_large", "%s: larger than %f bytes", subject, (double)job->max);
     else

@@ -169,8 +169,7 @@ static int chunk_push(lua_State *L, struct file_job *job)
     return read_push(L, job);
 }
 
-/* Moves fd into a new stream userdata. first: it is to wait for a first writer. */
-static void stream_push(lua_State *L, int *fd, mode_t mode, int first, const char *path)
+void file_stream_push(lua_State *L, int *fd, mode_t mode, int first, const char *path)
 {
     struct file_stream **box = lua_newuserdata(L, sizeof *box);
     *box = NULL;
@@ -192,7 +191,7 @@ static void stream_push(lua_State *L, int *fd, mode_t mode, int first, const cha
 
 static int open_push(lua_State *L, struct file_job *job)
 {
-    stream_push(L, &job->fd, job->found, job->fifo, job->path);
+    file_stream_push(L, &job->fd, job->found, job->fifo, job->path);
     return 1;
 }
 
@@ -258,7 +257,7 @@ int op_open(lua_State *L)
     st->fd = fd;
     if (fd >= 0 && fstat(fd, &info) == 0 &&
         (fifo || special ? S_ISFIFO(info.st_mode) : S_ISREG(info.st_mode))) {
-        stream_push(L, &st->fd, info.st_mode, fifo, path);
+        file_stream_push(L, &st->fd, info.st_mode, fifo, path);
         return tusk_inline(L, 1);
     }
     struct file_job *job = file_job_at(L, &verb_open, path, NULL);
@@ -267,10 +266,10 @@ int op_open(lua_State *L)
     return file_start(L, job);
 }
 
-/* The stream of argument 1; NULL once closed. */
-static struct file_stream **stream_box(lua_State *L)
+/* The stream of an argument; NULL once closed. */
+static struct file_stream **stream_box(lua_State *L, int arg)
 {
-    return luaL_checkudata(L, 1, FILE_STREAM);
+    return luaL_checkudata(L, arg, FILE_STREAM);
 }
 
 static int chunk_kept(lua_State *L, struct file_stream *s, size_t size)
@@ -286,9 +285,9 @@ static int chunk_kept(lua_State *L, struct file_stream *s, size_t size)
     return tusk_inline(L, 1);
 }
 
-struct file_stream *file_stream_check(lua_State *L)
+struct file_stream *file_stream_check(lua_State *L, int arg)
 {
-    struct file_stream *s = *stream_box(L);
+    struct file_stream *s = *stream_box(L, arg);
     if (!s)
         tusk_fail(L, "closed", "the file is closed");
     else if (s->busy)
@@ -327,7 +326,7 @@ static ssize_t chunk_at_once(struct file_stream *s, char *buf, size_t size)
 /* chunk(stream, size) -> string, or nothing at the end */
 int op_chunk(lua_State *L)
 {
-    struct file_stream *s = file_stream_check(L);
+    struct file_stream *s = file_stream_check(L, 1);
     size_t size = (size_t)luaL_checkinteger(L, 2);
     struct file_state *st = file_state(L);
     tusk_checkpoint(L);
@@ -350,7 +349,7 @@ int op_chunk(lua_State *L)
 /* drain(stream, max) -> string: all up to the end */
 int op_drain(lua_State *L)
 {
-    struct file_stream *s = file_stream_check(L);
+    struct file_stream *s = file_stream_check(L, 1);
     size_t max = (size_t)luaL_checknumber(L, 2);
     struct file_job *job = file_job_new(L, &verb_drain, s->path, NULL);
     job->max = max;
@@ -366,7 +365,7 @@ int op_drain(lua_State *L)
 /* close(stream), also its __gc: now, or when the read in flight has ended. */
 int op_close(lua_State *L)
 {
-    struct file_stream **box = stream_box(L);
+    struct file_stream **box = stream_box(L, 1);
     struct file_stream *s = *box;
     *box = NULL;
     if (s)

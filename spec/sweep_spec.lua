@@ -424,6 +424,35 @@ describe("cancelled at every point, files keep their promises:", function()
     end,
   })
 
+  case("file", "a lock, held by one at a time and given back", function(b)
+    local function alone()
+      b.inside = b.inside + 1
+      assert.equal(1, b.inside)
+      local ok, e = pcall(nap)
+      b.inside = b.inside - 1
+      if not ok then error(e, 0) end
+    end
+    @all(@(@file.lock(b.path, alone)), @(@file.lock(b.path, alone)))
+  end, {
+    setup = function() return { inside = 0, path = fresh() } end,
+    check = function(b) assert.equal("free", @file.lock(b.path, { timeout = "10s" }, @("free"))) end,
+  })
+
+  case("file", "a watch tells what a cancelled wait did not", function(b)
+    local task = @async(b.watch)
+    @sleep(0)
+    @file.mkdir(b.path .. "/a/b", { parents = true })
+    assert.equal(b.path .. "/a", task:await().path)
+    assert.equal(b.path .. "/a/b", b.watch().path)
+  end, {
+    setup = function()
+      local path = fresh()
+      @file.mkdir(path)
+      return { path = path, watch = @file.watch(path, { recursive = true }) }
+    end,
+    check = function(b) b.watch:close() end,
+  })
+
   case("file", "in a root, and the root goes with its run", function(path)
     @file.mkdir(path)
     local root = @file.root(path)

@@ -11,7 +11,7 @@ local verbs = {}
 
 local families = {
   require "tusk.file.whole", require "tusk.file.pieces", require "tusk.file.names", require "tusk.file.walk",
-  require "tusk.file.temp",
+  require "tusk.file.temp", require "tusk.file.lock", require "tusk.file.watch",
 }
 
 local OPTIONS = { "timeout" }
