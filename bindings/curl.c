@@ -86,6 +86,7 @@ static void take_unwatched(struct http *http)
         if (h->running && h->request->unwatched)
             request_done(h->request, CURLE_COULDNT_CONNECT);
     }
+    mail_take_unwatched(http);
 }
 
 static void take_finished(struct http *http)
@@ -95,7 +96,10 @@ static void take_finished(struct http *http)
         struct handle *h = NULL;
         CURLcode code = m->data.result;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&h);
-        request_done(h->request, code);
+        if (h->mail)
+            mail_connected(h, code);
+        else
+            request_done(h->request, code);
     }
     if (http->unwatched)
         take_unwatched(http);
@@ -306,6 +310,7 @@ static void http_close(struct tusk_hook *k)
             body_close(h->request);
     }
     handle_free_all(http);
+    mail_shut_all(http);
     curl_multi_cleanup(http->multi);
     watch_end_all(http);
     uv_close((uv_handle_t *)&http->timer, timer_closed);
@@ -392,5 +397,6 @@ int luaopen_tusk_binding_curl(lua_State *L)
         lua_pushcclosure(L, f->func, 1);
         lua_setfield(L, -2, f->name);
     }
+    mail_open_functions(L, http);
     return 1;
 }

@@ -13,6 +13,7 @@
 #define SPEC    "tusk.curl.spec"    /* of what they are made from */
 
 struct gate;
+struct mail;
 struct reader;
 struct request;
 struct stall;
@@ -28,6 +29,7 @@ struct http { /* one per host, malloc'ed: lives until the last of its uv handles
     struct handle *in_use;  /* by requests that are not over */
     struct handle *spare;   /* kept for the next requests */
     int spares;             /* how many */
+    struct mail *mails;     /* connections to SMTP servers */
     struct watch **watches; /* by descriptor */
     int watch_size;
     uint64_t specs; /* how many there were */
@@ -83,6 +85,7 @@ struct handle {
     long timeout;    /* milliseconds, as it is set up */
     uint8_t running; /* in the multi */
     uint8_t special; /* set up with what the next must not see */
+    uint8_t mail;    /* it belongs to a struct mail, as its first member */
     struct buffer head, body;
     curl_mime *mime; /* what it sends, or NULL */
     char detail[CURL_ERROR_SIZE];
@@ -175,6 +178,9 @@ void mime_end(struct handle *h);
 int watch_set(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud);
 /* Closes every watch that is left. */
 void watch_end_all(struct http *http);
+/* Watches the socket of a connection to an SMTP server for libuv's events, which are told to
+ * mail_ready; 0: no more for now. 0, or a negative errno. */
+int watch_mail(struct http *http, curl_socket_t fd, int events, struct mail *m);
 /* Sockets that no child process inherits, and the reason when there are none to be had. */
 curl_socket_t socket_open(void *ud, curlsocktype purpose, struct curl_sockaddr *a);
 int socket_close(void *ud, curl_socket_t fd);
@@ -237,5 +243,16 @@ int op_headers(lua_State *L);
 int op_url(lua_State *L);
 /* Registers the metatable op_url needs. */
 void url_open(lua_State *L);
+
+/* curl_mail*.c: see curl_mail.h */
+
+/* Adds the functions of SMTP to the table on top. */
+void mail_open_functions(lua_State *L, struct http *http);
+/* libcurl has done its part for the struct mail that h belongs to. */
+void mail_connected(struct handle *h, CURLcode code);
+/* Ends the connections whose sockets could not be watched while libcurl made them. */
+void mail_take_unwatched(struct http *http);
+/* Closes all there are. */
+void mail_shut_all(struct http *http);
 
 #endif

@@ -4,7 +4,7 @@
 #include <unistd.h>
 #include <sys/socket.h>
 
-#include "curl_http.h"
+#include "curl_mail.h"
 
 /*
  * libcurl stops watching a socket after every answer and starts again with the next request. Doing
@@ -17,6 +17,7 @@
 struct watch { /* malloc'ed, freed when its handle is closed */
     uv_poll_t poll;
     struct http *http;
+    struct mail *mail; /* who is told, instead of libcurl */
     curl_socket_t fd;
     int wanted; /* libuv's events that libcurl waits for, or 0 */
     int active; /* those the loop watches for */
@@ -111,6 +112,10 @@ static void socket_ready(uv_poll_t *poll, int status, int events)
         w->active = 0;
         return;
     }
+    if (w->mail) {
+        mail_ready(w->mail, status);
+        return;
+    }
     // After an error there may still be bytes to read: libcurl looks for itself (flags 0).
     if (watch_start(w))
         flags = CURL_CSELECT_ERR;
@@ -164,6 +169,24 @@ int watch_set(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud)
         http->again = 1;
     }
     return 0;
+}
+
+int watch_mail(struct http *http, curl_socket_t fd, int events, struct mail *m)
+{
+    struct watch *w = watch_of(http, fd);
+    if (!events) {
+        if (w)
+            watch_rest(w, 1);
+        return 0;
+    }
+    int error = w ? 0 : watch_new(http, fd);
+    if (error)
+        return error;
+    w = watch_of(http, fd);
+    w->mail = m;
+    w->wanted = events;
+    uv_ref((uv_handle_t *)&w->poll);
+    return watch_start(w);
 }
 
 /* ---- sockets ---- */

@@ -5,6 +5,7 @@ local operators = require "tusk.operators"
 local processes = require "spec.support.processes"
 local raw_server = require "spec.support.raw_server"
 local redis = require "spec.support.redis"
+local smtp = require "spec.support.smtp"
 local temp = require "spec.support.temp"
 local test = require "tusk.test"
 local workers = require "tusk.binding.worker"
@@ -773,6 +774,37 @@ describe("cancelled at every point, programs are ended:", function()
       assert.is_true(p:wait().ok)
     end)
   end, { check = function() assert.same({}, processes.children()) end })
+end)
+
+describe("cancelled at every point, mail is taken once or not at all:", function()
+  local taken
+
+  covered.email = true
+  it("@email: one, and another over the same connection", function()
+    smtp.saying({ ["."] = function(connection)
+      taken = taken + 1
+      connection:write "250 taken\r\n"
+    end }, function(server)
+      sweep(function(run)
+        for _ = 1, 2 do
+          local ok, e = pcall(run.client.send, { to = { "b@x.example", "c@x.example" }, subject = "s", text = "t",
+            attachments = { { file = "spec/sweep_spec.lua" } } })
+          if ok then run.sent = run.sent + 1 elseif e.sent then run.unknown = run.unknown + 1 end
+          if not ok then error(e, 0) end
+        end
+      end, {
+        setup = function()
+          taken = 0
+          return { sent = 0, unknown = 0, client = @email.client { url = server.url, from = "a@x.example" } }
+        end,
+        check = function(run)
+          run.client.close()
+          server:wait(function() return server.ended == server.accepted end)
+          assert.is_true(taken >= run.sent and taken <= run.sent + run.unknown)
+        end,
+      })
+    end)
+  end)
 end)
 
 it("every operator is among them, but for those that never wait", function()

@@ -22,6 +22,13 @@ config.CORE = {
     timeout = { type = "duration", doc = "how long an answer of the server may take: 1s" } },
   redis = { url = { type = "string", doc = "the default server: redis://[user:password@]host:port/db or redis+unix:///path?db=" },
     timeout = { type = "duration" }, connect_timeout = { type = "duration" }, max_connections = { type = "integer" } },
+  email = { url = { type = "string", doc = "the mail server: smtp://user:password@host:port or smtps://" },
+    from = { type = "string", doc = "who messages are from: Shop <shop@example.com>" },
+    starttls = { type = "boolean", doc = "whether smtp:// must become TLS: yes, but for this machine" },
+    tls = { type = "table", doc = "{ ca =, cert =, key =, insecure = }" },
+    bearer = { type = "string", secret = true, doc = "a token, instead of the password" },
+    timeout = { type = "duration" }, connect_timeout = { type = "duration" }, max_size = { type = "size" },
+    max_connections = { type = "integer" } },
   metrics = { operators = { type = "boolean", default = false, doc = "count the calls of operators" } },
   log = { level = { type = "string", default = "info", choices = { "debug", "info", "warn", "error" } } },
 }

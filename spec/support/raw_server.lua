@@ -73,6 +73,7 @@ local function accept(server)
   server.accepted = server.accepted + 1
   local connection = setmetatable({ handle = handle, server = server, bytes = "", number = server.accepted }, Connection)
   server.connections[#server.connections + 1] = connection
+  if type(server.raw) == "string" then connection:write(server.raw) end
   handle:read_start(function(err, bytes)
     if err or not bytes then return connection:close() end
     on_bytes(server, connection, bytes)
@@ -92,7 +93,7 @@ function Server:stop()
 end
 
 --- A server whose answer(connection, request) is called for every request; if raw, answer(connection, bytes) with what
---- comes as it comes.
+--- comes as it comes; if raw is a text, that is said to everybody first.
 function raw_server.start(answer, raw)
   local server = setmetatable({
     listener = uv.new_tcp(), answer = answer, raw = raw, requests = {}, connections = {}, accepted = 0, ended = 0,
