@@ -325,6 +325,12 @@ static long connections_max(void)
     return limit.rlim_cur > 2 ? (long)(limit.rlim_cur / 2) : 1;
 }
 
+static const char *encodings(void)
+{
+    int brotli = curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_BROTLI;
+    return brotli ? "gzip, deflate, br" : "gzip, deflate";
+}
+
 static struct http *http_new(struct tusk *host, uv_loop_t *loop)
 {
     struct http *http = calloc(1, sizeof *http);
@@ -339,6 +345,7 @@ static struct http *http_new(struct tusk *host, uv_loop_t *loop)
     http->loop = loop;
     http->handles = 1;
     http->kick.run = kicked;
+    http->encodings = encodings();
     http->at_close.run = http_close;
     uv_timer_init(loop, &http->timer);
     http->timer.data = http;
@@ -369,11 +376,12 @@ TUSK_LUA_EXPORT int luaopen_tusk_binding_curl(lua_State *L);
 
 int luaopen_tusk_binding_curl(lua_State *L)
 {
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 13);
     url_open(L);
     spec_open(L);
     gate_open(L);
     request_open(L);
+    jar_open(L);
     struct http *http = http_new(tusk_of(L), tusk_loop(L));
     if (!http)
         return luaL_error(L, "libcurl cannot start");
@@ -385,6 +393,7 @@ int luaopen_tusk_binding_curl(lua_State *L)
         {"perform", op_perform},
         {"read", op_body_read},
         {"close", op_body_close},
+        {"jar", op_jar},
         {"gate", op_gate},
         {"gate_try", op_gate_try},
         {"gate_enter", op_gate_enter},
@@ -398,5 +407,7 @@ int luaopen_tusk_binding_curl(lua_State *L)
         lua_setfield(L, -2, f->name);
     }
     mail_open_functions(L, http);
+    lua_pushstring(L, http->encodings);
+    lua_setfield(L, -2, "encodings");
     return 1;
 }

@@ -13,6 +13,8 @@ static const struct {
     struct failure failure;
 } failures[] = {
     {CURLE_COULDNT_RESOLVE_HOST, {"http.dns", 1}},
+    {CURLE_COULDNT_RESOLVE_PROXY, {"http.proxy", 1}},
+    {CURLE_PROXY, {"http.proxy", 0}},
     {CURLE_COULDNT_CONNECT, {"http.connect", 1}},
     {CURLE_SSL_CONNECT_ERROR, {"http.tls", 1}},
     {CURLE_PEER_FAILED_VERIFICATION, {"http.tls", 0}},
@@ -95,6 +97,25 @@ static void push_broken(lua_State *L, struct request *r)
                    r->spec->peer, (double)r->received);
 }
 
+/* The status with which a proxy has refused to make a connection, or 0. */
+static long refused_by_proxy(const struct request *r)
+{
+    long status = 0;
+    if (r->handle && !r->handed && !r->started)
+        curl_easy_getinfo(r->handle->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status >= 300 ? status : 0;
+}
+
+/* -> whether it may be tried again */
+static int push_refused(lua_State *L, struct request *r, long status)
+{
+    tusk_error(L, "http.proxy", "cannot connect to %s, which answered %d", r->spec->peer,
+               (int)status);
+    lua_pushinteger(L, status);
+    lua_setfield(L, -2, "status");
+    return status == 429 || status >= 500;
+}
+
 static int is_broken(const struct request *r)
 {
     return r->repeated || r->code == CURLE_RECV_ERROR || r->code == CURLE_SEND_ERROR ||
@@ -113,6 +134,9 @@ static struct failure failure_of(const struct request *r)
 static int push_error(lua_State *L, struct request *r)
 {
     struct failure f = failure_of(r);
+    long refused = refused_by_proxy(r);
+    if (refused)
+        return push_refused(L, r, refused);
     if (r->too_large)
         return push_limit(L, r), 0;
     if (r->head_too_large || (r->code == CURLE_OUT_OF_MEMORY && r->sent && !r->head_done))

@@ -34,7 +34,7 @@ static int prepare(struct handle *h)
     curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     return set(e, CURLOPT_PROTOCOLS_STR, "http,https") | set(e, CURLOPT_PROXY, "") |
-           set(e, CURLOPT_NOPROXY, "*") | set(e, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+           set(e, CURLOPT_NOPROXY, "*") | set(e, CURLOPT_ACCEPT_ENCODING, h->http->encodings);
 }
 
 /* ---- for one spec ---- */
@@ -108,7 +108,7 @@ static int set_up(struct handle *h, const struct spec *s)
     curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, s->headers);
     set_stream(h, s);
     if (set(h->easy, CURLOPT_URL, s->url) | set_method(h, s) | set_credentials(h, s) |
-        set_tls(h, s))
+        set_tls(h, s) | route_set(h, s))
         return -1;
     h->spec = s->id;
     return 0;
@@ -125,6 +125,7 @@ void handle_timeout(struct handle *h, long ms)
 
 static void handle_free(struct handle *h)
 {
+    route_end(h);
     curl_easy_cleanup(h->easy);
     mime_end(h);
     free(h->head.data);
@@ -188,6 +189,7 @@ static int cleanse(struct handle *h)
 {
     if (!h->special)
         return 0;
+    route_end(h);
     curl_easy_reset(h->easy);
     mime_end(h);
     h->special = 0;

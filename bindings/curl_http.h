@@ -38,6 +38,7 @@ struct http { /* one per host, malloc'ed: lives until the last of its uv handles
     int again;      /* libcurl asked to be called again at once */
     int unwatched;  /* a request is, perhaps more: they are to be ended */
     int closing;
+    const char *encodings; /* that answers may be compressed by */
 };
 
 struct buffer {
@@ -65,14 +66,18 @@ struct spec {
     const struct part *parts; /* instead of a body */
     int part_count;
     const char *user, *password, *ca, *cert, *key; /* or NULL */
+    const char *proxy, *unix_path;                 /* or NULL */
+    CURLSH *jar;                                   /* its cookies, or NULL */
+    const char *cookie;                            /* sent besides those, or NULL */
     struct curl_slist *headers;
     double after;           /* seconds the caller allowed in all */
     double connect_timeout; /* seconds */
     double stall;           /* seconds that a reader waits for bytes */
     curl_off_t limit;       /* of the body, bytes */
     uint8_t idempotent, insecure;
-    uint8_t stream; /* the body is to be read in pieces */
-    uint8_t follow; /* but not that of a redirect */
+    uint8_t env_proxy; /* as the environment says */
+    uint8_t stream;    /* the body is to be read in pieces */
+    uint8_t follow;    /* but not that of a redirect */
 };
 
 /* An easy handle and what goes with it, malloc'ed and used again and again. */
@@ -159,8 +164,9 @@ void handle_free_all(struct http *http);
 /* curl_spec.c */
 
 /* prepare{method, address, label, peer, lines, body, parts, user, password, timeout,
- * connect_timeout, max_body, redirects, idempotent, stream, stall, tls = {ca, cert, key, insecure}}
- * -> spec. Everything in the table has been checked; the spec keeps it, and it the spec. */
+ * connect_timeout, max_body, redirects, idempotent, stream, stall, tls = {ca, cert, key, insecure},
+ * proxy = url | true (the environment's), unix, jar, cookie} -> spec. Everything in the table has
+ * been checked; the spec keeps it, and it the spec. */
 int op_prepare(lua_State *L);
 /* Registers the metatable of specs. */
 void spec_open(lua_State *L);
@@ -171,6 +177,19 @@ void spec_open(lua_State *L);
 int mime_set(struct handle *h, const struct spec *s);
 /* Frees what mime_set has made, once h has ended; without it no effect. */
 void mime_end(struct handle *h);
+
+/* curl_route.c */
+
+/* jar() -> where the cookies of a client are kept */
+int op_jar(lua_State *L);
+/* What libcurl shares of the jar at index; NULL: there is nil. Raises if it is no jar. */
+CURLSH *jar_at(lua_State *L, int index);
+/* Registers the metatable of jars. */
+void jar_open(lua_State *L);
+/* Sets the proxy, socket and cookies of s. 0, or not: out of memory. */
+int route_set(struct handle *h, const struct spec *s);
+/* Lets go of the cookies, before a reset; without route_set no effect. */
+void route_end(struct handle *h);
 
 /* curl_watch.c */
 

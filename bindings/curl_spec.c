@@ -96,6 +96,17 @@ static void read_tls(lua_State *L, struct spec *s)
     }
 }
 
+static void read_route(lua_State *L, struct spec *s)
+{
+    s->proxy = text_field(L, "proxy");
+    s->env_proxy = !s->proxy && flag_field(L, "proxy");
+    s->unix_path = text_field(L, "unix");
+    s->cookie = text_field(L, "cookie");
+    lua_getfield(L, 1, "jar");
+    s->jar = jar_at(L, -1);
+    lua_pop(L, 1);
+}
+
 static void read_limits(lua_State *L, struct spec *s)
 {
     s->after = number_field(L, "timeout");
@@ -128,6 +139,7 @@ int op_prepare(lua_State *L)
     lua_setfield(L, 1, "spec"); // who has the environment has it
     read_texts(L, s);
     read_limits(L, s);
+    read_route(L, s);
     read_body(L, s);
     read_lines(L, s, n);
     read_parts(L, s, (struct part *)((char *)(s + 1) + room), parts);

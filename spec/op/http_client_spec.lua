@@ -213,7 +213,7 @@ describe("@http.client", function()
   it("refuses options that cannot be right, when it is made", function()
     for name, value in pairs {
       base = "example.com", headers = { ["a b"] = "1" }, bearer = "a\nb", basic = "x", timeout = "soon",
-      max_connections = 0, max_body = "x", tls = { verify = true }, redirects = -1, cookies = true,
+      max_connections = 0, max_body = "x", tls = { verify = true }, redirects = -1, cookies = 1,
     } do
       argument_error(@http.client, { [name] = value })
     end

@@ -1,6 +1,7 @@
 -- @http against nginx: keep-alive, many at once, compression, HTTP/2, certificates.
 local uv = require "luv"
 local nginx = require "spec.support.nginx"
+local proxy = require "spec.support.proxy"
 local program = require "spec.support.program"
 
 -- A certificate for 127.0.0.1 that nobody signed but itself, and a client's.
@@ -179,6 +180,18 @@ describe("@http over TLS", function()
     assert.equal("http.tls", e.kind)
     _, e = @try(@http.get, url .. "/who", { tls = { ca = file "server.pem", cert = file "none.pem" } })
     assert.equal("http.tls", e.kind)
+  end)
+
+  it("goes through a proxy, which sees nothing of it, and speaks HTTP/2 behind it", function()
+    proxy.with(nil, function(p)
+      local r = @http.get(url .. "/who", { proxy = "http://u:pw@" .. p.peer, bearer = "s3cret", tls = { ca = file "server.pem" } })
+      assert.same({ 200, "2", "nginx" }, { r.status, r.http_version, r.headers.server:match("%a+") })
+      assert.is_nil(r.headers["x-proxy"]) -- of its answer to CONNECT
+      assert.same({ "CONNECT 127.0.0.1:" .. server.port }, p.seen)
+      assert.is_nil(p.heads[1]:find("s3cret", 1, true))
+      local _, e = @try(@http.get, url .. "/who", { proxy = "http://" .. p.peer })
+      assert.equal("http.tls", e.kind)
+    end)
   end)
 
   it("shows a client certificate", function()

@@ -111,6 +111,17 @@ describe("a response", function()
     assert.equal("hello hello hello\n", r:text())
   end)
 
+  it("decompresses brotli where libcurl can, and says so", function()
+    local encodings = require("tusk.binding.curl").encodings
+    local br = raw_server.response(200, { "Content-Encoding: br" }, "\11\2\128hello\3")
+    raw_server.saying(br, function(server)
+      local ok, r = @try(function() return @http.get(server.url):text() end)
+      assert.equal(encodings:find("br", 1, true) and "hello" or nil, ok or nil)
+      if not ok then assert.equal("http.body", r.kind) end
+      assert.equal(encodings, server.requests[1].header("accept-encoding"))
+    end)
+  end)
+
   it("has a body of any bytes and of many megabytes", function()
     local body = ("\0\r\n\255"):rep(2 ^ 21)
     local r = answer_of(raw_server.response(200, {}, body))

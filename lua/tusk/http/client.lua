@@ -1,4 +1,5 @@
 -- client.lua: a server and what is always said to it.
+local raw = require "tusk.binding.curl"
 local attempts = require "tusk.http.attempts"
 local check = require "tusk.check"
 local core = require "tusk.core"
@@ -11,7 +12,7 @@ local verbs = require "tusk.http.verbs"
 
 local client = {}
 
-local INHERITED = { "timeout", "connect_timeout", "max_body", "redirects", "tls", "retry" }
+local INHERITED = { "timeout", "connect_timeout", "max_body", "redirects", "tls", "retry", "proxy", "unix" }
 
 -- The URL of a path, or of an absolute URL on the same server: a client's credentials go nowhere else.
 local function target_of(base, path)
@@ -78,9 +79,10 @@ function client.new(opts)
   options.defaults(defaults)
   local own_headers = headers.check(defaults.headers)
   local gate = defaults.max_connections and Gate.new(defaults.max_connections)
+  local jar = defaults.cookies and raw.jar() or nil
   local function plan_of(method, path, given)
     local plan = options.plan(method, target_of(defaults.base, path), with_defaults(defaults, given))
-    plan.headers = headers.merge(own_headers, plan.headers)
+    plan.headers, plan.jar = headers.merge(own_headers, plan.headers), jar
     return plan
   end
   local plain = memo(function(method, path) return plan_of(method, path, {}) end)

@@ -5,6 +5,7 @@ local errors = require "tusk.errors"
 local operators = require "tusk.operators"
 local headers = require "tusk.http.headers"
 local response = require "tusk.http.response"
+local route = require "tusk.http.route"
 local url = require "tusk.http.url"
 local version = "tusk/" .. require("tusk").version
 
@@ -22,7 +23,7 @@ local function warn_insecure(target)
 end
 
 local AGENT = "User-Agent: " .. version
-local ENCODINGS = "Accept-Encoding: gzip, deflate" -- libcurl's own line, which it would format anew each time
+local ENCODINGS = "Accept-Encoding: " .. raw.encodings -- libcurl's own line, which it would format anew each time
 local PLAIN = { AGENT, ENCODINGS } -- shared: what is sent when the caller has nothing to say
 
 -- What goes with a body; without a type of its own libcurl would claim that it is a form.
@@ -33,16 +34,22 @@ local function body_lines(plan, lines)
   if not headers.has(plan.headers, "expect") then lines[#lines + 1] = "Expect:" end
 end
 
-local function without_type(list)
+-- libcurl writes these itself: the type of parts has the boundary, and there must be one line of cookies.
+local function own_lines(plan)
   local kept = {}
-  for _, h in ipairs(list) do
-    if h.name:lower() ~= "content-type" then kept[#kept + 1] = h end
+  for _, h in ipairs(plan.headers) do
+    local name = h.name:lower()
+    if plan.jar and name == "cookie" then
+      plan.cookie = table.concat(h.values, "; ")
+    elseif not (plan.parts and name == "content-type") then
+      kept[#kept + 1] = h
+    end
   end
   return kept
 end
 
 local function lines_of(plan)
-  local list = plan.parts and without_type(plan.headers) or plan.headers -- libcurl's has the boundary
+  local list = (plan.parts or plan.jar) and own_lines(plan) or plan.headers
   if not list[1] and not plan.body and not plan.parts and not plan.bearer then return PLAIN end
   local lines = {}
   if not headers.has(list, "user-agent") then lines[1] = AGENT end
@@ -111,7 +118,7 @@ end
 local function follow(used, answer, hops)
   local plan = {}
   for name, value in pairs(used) do plan[name] = value end
-  plan.spec = nil
+  plan.spec, plan.cookie = nil, nil
   local target, why = url.resolve(answer.headers.location, plan.address)
   if not target then fail_redirect(answer, plan, why) end
   if hops > plan.redirects then
@@ -120,12 +127,16 @@ local function follow(used, answer, hops)
   if plan.target.scheme == "https" and target.scheme == "http" then
     fail_redirect(answer, plan, "https must not lead to http")
   end
-  if not url.same_origin(plan.target, target) then drop_private(plan) end
+  if not url.same_origin(plan.target, target) then
+    if plan.unix then fail_redirect(answer, plan, ("it leads away from the socket %q"):format(plan.unix)) end
+    drop_private(plan)
+  end
   if becomes_get(answer.status, plan.method) then
     plan.method, plan.body, plan.parts, plan.type, plan.idempotent = "GET", nil, nil, nil, true
     plan.headers = without_content_type(plan.headers)
   end
-  plan.target, plan.address, plan.peer = target, target.url, target.peer
+  plan.target, plan.address = target, target.url
+  plan.peer = route.peer(plan)
   return plan
 end
 

@@ -4,22 +4,23 @@ local check = require "tusk.check"
 local headers = require "tusk.http.headers"
 local multipart = require "tusk.http.multipart"
 local operators = require "tusk.operators"
+local route = require "tusk.http.route"
 local url = require "tusk.http.url"
 
 local options = {}
 
 options.request = check.names {
   "headers", "query", "json", "form", "multipart", "body", "bearer", "basic", "timeout", "connect_timeout", "max_body",
-  "redirects", "tls", "stream", "stall", "retry",
+  "redirects", "tls", "stream", "stall", "retry", "proxy", "unix",
 }
 options.send = check.names { "method", "url", unpack(options.request) }
 options.download = check.names {
   "headers", "query", "bearer", "basic", "timeout", "connect_timeout", "max_body", "redirects", "tls", "stall",
-  "retry", "on_progress", "mode",
+  "retry", "proxy", "unix", "on_progress", "mode",
 }
 options.client = {
   "base", "headers", "timeout", "connect_timeout", "max_body", "redirects", "bearer", "basic", "tls", "stall",
-  "max_connections", "retry",
+  "max_connections", "retry", "proxy", "unix", "cookies",
 }
 
 local TIMEOUT, CONNECT_TIMEOUT, STALL = 30, 10, 30 -- seconds
@@ -47,6 +48,10 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field max_body number bytes
 ---@field redirects integer
 ---@field tls table
+---@field proxy string|true|nil its URL, or the one of the environment
+---@field through string|nil the proxy as messages call it
+---@field unix string|nil the path of the socket that is connected to
+---@field jar userdata|nil where cookies are kept
 ---@field idempotent boolean it may be carried out twice
 ---@field retry table|nil how it is sent again
 ---@field lines string[]|nil the header lines as they are sent
@@ -130,20 +135,6 @@ local function credentials(plan, opts)
   if plan.user and (plan.user .. (plan.password or "")):find("%z") then check.fail("basic: a zero byte") end
 end
 
-local NO_TLS = {}
-
-local function tls_of(tls)
-  if tls == nil then return NO_TLS end
-  tls = check.options(tls, { "ca", "cert", "key", "insecure" })
-  for _, name in ipairs { "ca", "cert", "key" } do
-    if check.opt_string("tls." .. name, tls[name]) and tls[name]:find("%z") then
-      check.fail("tls." .. name .. " cannot contain a zero byte")
-    end
-  end
-  check.opt_boolean("tls.insecure", tls.insecure)
-  return { ca = tls.ca, cert = tls.cert, key = tls.key, insecure = tls.insecure } -- the caller may change his
-end
-
 local function redirects_of(v)
   if v == nil or v == true then return REDIRECTS end
   if v == false then return 0 end
@@ -164,7 +155,7 @@ function options.limits(plan, opts)
   plan.stall = stall_of(opts.stall)
   plan.max_body = check.size("max_body", opts.max_body, MAX_BODY)
   plan.redirects = redirects_of(opts.redirects)
-  plan.tls = tls_of(opts.tls)
+  route.set(plan, opts)
   plan.retry = attempts.policy(opts.retry)
   return plan
 end
@@ -177,8 +168,8 @@ local function new_plan(method, parts)
     method = method, target = parts, address = parts.url, headers = headers.check(nil), type = nil, body = nil,
     parts = nil,
     user = nil, password = nil, bearer = nil, idempotent = IDEMPOTENT[method], timeout = TIMEOUT, stream = false,
-    connect_timeout = CONNECT_TIMEOUT, stall = STALL, max_body = MAX_BODY, redirects = REDIRECTS, tls = NO_TLS,
-    peer = parts.peer, retry = nil, lines = nil, label = nil, spec = nil,
+    connect_timeout = CONNECT_TIMEOUT, stall = STALL, max_body = MAX_BODY, redirects = REDIRECTS,
+    tls = route.NO_TLS, proxy = nil, through = nil, unix = nil, jar = nil, peer = parts.peer, retry = nil, lines = nil, label = nil, spec = nil,
   }
 end
 
@@ -219,6 +210,7 @@ function options.plan(method, target, opts)
   if opts.stall ~= nil and not plan.stream then
     check.fail("stall: only a body with stream = true can stall; timeout is for whole answers", { argument = "stall" })
   end
+  plan.peer = route.peer(plan)
   plan.headers = headers.check(opts.headers)
   plan.idempotent = plan.idempotent or headers.has(plan.headers, "idempotency-key")
     or plan.retry and plan.retry.unsafe or false
@@ -236,6 +228,7 @@ function options.defaults(opts)
   exclude(opts, "bearer", "basic")
   if opts.bearer ~= nil then headers.check_value("bearer", check.string("bearer", headers.reveal(opts.bearer))) end
   if opts.basic ~= nil then user_and_password(opts.basic) end
+  check.opt_boolean("cookies", opts.cookies)
   local n = check.opt_integer("max_connections", opts.max_connections)
   if n and n < 1 then check.fail("max_connections: 1 or more expected", { argument = "max_connections" }) end
   options.limits({}, opts)
