@@ -35,6 +35,7 @@ void transfer_end(struct request *r)
     assert(!r->http->inside);
     r->handle->running = 0;
     curl_multi_remove_handle(r->http->multi, r->handle->easy);
+    upload_over(r);
 }
 
 void request_leave(struct request *r)
@@ -52,14 +53,6 @@ int request_left(struct request *r)
     if (r->started)
         curl_easy_getinfo(r->handle->easy, CURLINFO_REQUEST_SIZE, &size);
     return size > 0;
-}
-
-void answer_read(struct request *r)
-{
-    r->sent = (uint8_t)request_left(r);
-    curl_easy_getinfo(r->handle->easy, CURLINFO_RESPONSE_CODE, &r->status);
-    curl_easy_getinfo(r->handle->easy, CURLINFO_HTTP_VERSION, &r->version);
-    curl_easy_getinfo(r->handle->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &r->expected);
 }
 
 void request_done(struct request *r, CURLcode code)
@@ -171,60 +164,6 @@ static void request_cancel(struct tusk_wait *wait)
         tusk_drop(wait);
 }
 
-static const char *version_name(long version)
-{
-    switch (version) {
-    case CURL_HTTP_VERSION_1_0:
-        return "1.0";
-    case CURL_HTTP_VERSION_2_0:
-        return "2";
-    case CURL_HTTP_VERSION_3:
-        return "3";
-    default:
-        return "1.1";
-    }
-}
-
-static double seconds_at(CURL *e, CURLINFO which)
-{
-    double at = 0;
-    curl_easy_getinfo(e, which, &at);
-    return at;
-}
-
-/* When the first byte of the answer came; and how long the name, the connection and the handshake
- * took, each by itself, if a connection was made. -> how many values */
-static int push_timings(lua_State *L, struct request *r)
-{
-    CURL *e = r->handle->easy;
-    long made = 0;
-    curl_easy_getinfo(e, CURLINFO_NUM_CONNECTS, &made);
-    lua_pushnumber(L, seconds_at(e, CURLINFO_STARTTRANSFER_TIME));
-    if (!made)
-        return 1;
-    double dns = seconds_at(e, CURLINFO_NAMELOOKUP_TIME);
-    double connected = seconds_at(e, CURLINFO_CONNECT_TIME);
-    double secured = seconds_at(e, CURLINFO_APPCONNECT_TIME);
-    lua_pushnumber(L, dns);
-    lua_pushnumber(L, connected > dns ? connected - dns : 0);
-    lua_pushnumber(L, secured > connected ? secured - connected : 0);
-    return 4;
-}
-
-static int push_answer(lua_State *L, struct request *r)
-{
-    const struct buffer *head = &r->handle->head, *body = &r->handle->body;
-    lua_pushinteger(L, r->status);
-    lua_pushlstring(L, head->data ? head->data : "", head->length);
-    if (r->handed)
-        lua_pushvalue(L, 1); // itself
-    else
-        lua_pushlstring(L, body->data ? body->data : "", body->length);
-    lua_pushstring(L, version_name(r->version));
-    lua_pushnumber(L, r->elapsed);
-    return 5 + push_timings(L, r);
-}
-
 static int request_finish(lua_State *L, struct tusk_wait *wait)
 {
     struct request *r = (struct request *)wait;
@@ -235,7 +174,7 @@ static int request_finish(lua_State *L, struct tusk_wait *wait)
     luaL_checkstack(L, 10, "an answer");
     if (!r->handed)
         r->handle->request = NULL; // should there be no memory for the strings
-    int n = push_answer(L, r);
+    int n = answer_push(L, r);
     if (r->handed)
         body_own(L, r);
     else
@@ -270,6 +209,7 @@ static int request_start(struct request *r, double left)
     }
     h->running = 1;
     r->handle = h;
+    upload_begin(r);
     return 0;
 }
 
@@ -376,12 +316,13 @@ TUSK_LUA_EXPORT int luaopen_tusk_binding_curl(lua_State *L);
 
 int luaopen_tusk_binding_curl(lua_State *L)
 {
-    lua_createtable(L, 0, 13);
+    lua_createtable(L, 0, 18);
     url_open(L);
     spec_open(L);
     gate_open(L);
     request_open(L);
     jar_open(L);
+    upload_open(L);
     struct http *http = http_new(tusk_of(L), tusk_loop(L));
     if (!http)
         return luaL_error(L, "libcurl cannot start");
@@ -394,6 +335,11 @@ int luaopen_tusk_binding_curl(lua_State *L)
         {"read", op_body_read},
         {"close", op_body_close},
         {"jar", op_jar},
+        {"upload", op_upload},
+        {"upload_room", op_upload_room},
+        {"upload_give", op_upload_give},
+        {"upload_end", op_upload_end},
+        {"upload_fail", op_upload_fail},
         {"gate", op_gate},
         {"gate_try", op_gate_try},
         {"gate_enter", op_gate_enter},

@@ -160,15 +160,20 @@ void body_own(lua_State *L, struct request *r)
 
 /* ---- reading ---- */
 
-/* libcurl goes on; it may call body_arrived at once. */
+void request_flow(struct request *r)
+{
+    int held = (r->paused ? CURLPAUSE_RECV : 0) | (r->starved ? CURLPAUSE_SEND : 0);
+    CURLcode code = curl_easy_pause(r->handle->easy, held);
+    if (code)
+        request_done(r, code);
+}
+
 static void resume(struct request *r)
 {
     if (!r->paused || !r->handle->running)
         return;
     r->paused = 0;
-    CURLcode code = curl_easy_pause(r->handle->easy, CURLPAUSE_CONT);
-    if (code)
-        request_done(r, code);
+    request_flow(r);
 }
 
 static int push_bytes(lua_State *L, struct request *r)

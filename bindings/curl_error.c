@@ -119,7 +119,8 @@ static int push_refused(lua_State *L, struct request *r, long status)
 static int is_broken(const struct request *r)
 {
     return r->repeated || r->code == CURLE_RECV_ERROR || r->code == CURLE_SEND_ERROR ||
-           r->code == CURLE_GOT_NOTHING || r->code == CURLE_PARTIAL_FILE;
+           r->code == CURLE_GOT_NOTHING || r->code == CURLE_SEND_FAIL_REWIND ||
+           r->code == CURLE_PARTIAL_FILE;
 }
 
 static struct failure failure_of(const struct request *r)

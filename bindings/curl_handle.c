@@ -56,12 +56,14 @@ static int set_method(struct handle *h, const struct spec *s)
     } else if (s->part_count) {
         if (mime_set(h, s))
             return -1;
+    } else if (s->upload) {
+        upload_set(h, s);
     } else if (s->body) {
         curl_easy_setopt(e, CURLOPT_POST, 1L);
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)s->body_length);
         curl_easy_setopt(e, CURLOPT_POSTFIELDS, s->body);
     }
-    int plain = !s->body && !s->part_count && !strcmp(s->method, "GET");
+    int plain = !s->body && !s->part_count && !s->upload && !strcmp(s->method, "GET");
     return (int)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, plain ? NULL : s->method);
 }
 

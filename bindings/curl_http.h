@@ -17,6 +17,7 @@ struct mail;
 struct reader;
 struct request;
 struct stall;
+struct upload;
 struct watch;
 
 struct http { /* one per host, malloc'ed: lives until the last of its uv handles is closed */
@@ -50,6 +51,8 @@ struct part { /* of a body of several; the strings are Lua's */
     const char *name, *data;
     const char *filename, *type; /* or NULL */
     size_t length;
+    struct upload *upload; /* instead of data: it is made while it is sent */
+    curl_off_t size;       /* that has; -1: not known */
 };
 
 /*
@@ -65,6 +68,8 @@ struct spec {
     size_t body_length;
     const struct part *parts; /* instead of a body */
     int part_count;
+    struct upload *upload;                         /* or it is made while it is sent */
+    curl_off_t upload_size;                        /* that has; -1: not known */
     const char *user, *password, *ca, *cert, *key; /* or NULL */
     const char *proxy, *unix_path;                 /* or NULL */
     CURLSH *jar;                                   /* its cookies, or NULL */
@@ -120,6 +125,9 @@ struct request {
     uint8_t handed;     /* woken with the head */
     uint8_t given;      /* the task has returned with it, or never will */
     uint8_t paused;     /* libcurl holds back what follows */
+    uint8_t starved;    /* libcurl waits for more to send */
+    uint8_t uploads;    /* it sends what is made meanwhile */
+    uint8_t refused;    /* and that is not wanted */
     uint8_t ended;      /* nothing follows */
     uint8_t closed;     /* what follows is not wanted */
     uint8_t started;    /* given to a connection that was made */
@@ -147,8 +155,13 @@ void request_done(struct request *r, CURLcode code);
 void request_leave(struct request *r);
 /* Whether bytes of it may have left. */
 int request_left(struct request *r);
+
+/* curl_answer.c */
+
 /* Reads what is known of the answer once its head is complete. */
 void answer_read(struct request *r);
+/* Pushes what perform returns of r, at index 1 -> how many values. */
+int answer_push(lua_State *L, struct request *r);
 
 /* curl_handle.c */
 
@@ -163,10 +176,10 @@ void handle_free_all(struct http *http);
 
 /* curl_spec.c */
 
-/* prepare{method, address, label, peer, lines, body, parts, user, password, timeout,
- * connect_timeout, max_body, redirects, idempotent, stream, stall, tls = {ca, cert, key, insecure},
- * proxy = url | true (the environment's), unix, jar, cookie} -> spec. Everything in the table has
- * been checked; the spec keeps it, and it the spec. */
+/* prepare{method, address, label, peer, lines, body, parts, upload, length, user, password,
+ * timeout, connect_timeout, max_body, redirects, idempotent, stream, stall, tls = {ca, cert, key,
+ * insecure}, proxy = url | true (the environment's), unix, jar, cookie} -> spec. Everything in the
+ * table has been checked; the spec keeps it, and it the spec. */
 int op_prepare(lua_State *L);
 /* Registers the metatable of specs. */
 void spec_open(lua_State *L);
@@ -190,6 +203,34 @@ void jar_open(lua_State *L);
 int route_set(struct handle *h, const struct spec *s);
 /* Lets go of the cookies, before a reset; without route_set no effect. */
 void route_end(struct handle *h);
+
+/* curl_upload.c: bodies that are sent while they are made */
+
+/* Sets up h to send s->upload. */
+void upload_set(struct handle *h, const struct spec *s);
+/* The same for a part of a body of several. 0, or what libcurl says. */
+int upload_part(struct handle *h, curl_mimepart *part, const struct part *p);
+/* r sends what its spec has of them. */
+void upload_begin(struct request *r);
+/* Its transfer is over: they want nothing more. */
+void upload_over(struct request *r);
+/* libcurl's: the answer is that the body is not wanted. */
+void upload_refused(struct request *r);
+/* What is at index; NULL: there is nil. Raises if it is no upload. */
+struct upload *upload_at(lua_State *L, int index);
+/* Registers the metatable of uploads. */
+void upload_open(lua_State *L);
+/* upload() -> one, for one request */
+int op_upload(lua_State *L);
+/* upload_room(upload) -> whether more is wanted; waits until it is, or the transfer is over; after
+ * upload_end for the latter. */
+int op_upload_room(lua_State *L);
+/* upload_give(upload, bytes): adds them, however many. Never waits. */
+int op_upload_give(lua_State *L);
+/* upload_end(upload): that was all. */
+int op_upload_end(lua_State *L);
+/* upload_fail(upload): there will not be more: ends the request. */
+int op_upload_fail(lua_State *L);
 
 /* curl_watch.c */
 
@@ -222,6 +263,8 @@ size_t body_arrived(struct request *r, const char *data, size_t n);
 void body_ended(struct request *r);
 /* Ends it early: what is left cannot be read any more, and the connection is closed. */
 void body_close(struct request *r);
+/* Tells libcurl what of r is held back now; it may call body_arrived at once. */
+void request_flow(struct request *r);
 /* From finish: gives it to the scope around the task. */
 void body_own(lua_State *L, struct request *r);
 /* read(body) -> the next bytes, or nothing at the end. */

@@ -45,12 +45,13 @@ static int set_data(curl_mimepart *part, const struct part *p)
     return (int)code;
 }
 
-static int add_part(curl_mime *mime, const struct part *p)
+static int add_part(struct handle *h, const struct part *p)
 {
-    curl_mimepart *part = curl_mime_addpart(mime);
+    curl_mimepart *part = curl_mime_addpart(h->mime);
     if (!part)
         return CURLE_OUT_OF_MEMORY;
-    int failed = set_data(part, p) || curl_mime_name(part, p->name);
+    int failed =
+        (p->upload ? upload_part(h, part, p) : set_data(part, p)) || curl_mime_name(part, p->name);
     if (!failed && p->filename)
         failed = curl_mime_filename(part, p->filename) != CURLE_OK;
     if (!failed && p->type)
@@ -64,7 +65,7 @@ int mime_set(struct handle *h, const struct spec *s)
     h->mime = curl_mime_init(h->easy);
     int failed = !h->mime;
     for (int i = 0; !failed && i < s->part_count; i++)
-        failed = add_part(h->mime, &s->parts[i]);
+        failed = add_part(h, &s->parts[i]);
     return failed || curl_easy_setopt(h->easy, CURLOPT_MIMEPOST, h->mime);
 }
 

@@ -47,6 +47,8 @@ static void head_end(struct request *r)
         return;
     }
     r->head_done = 1;
+    if (status >= 300)
+        upload_refused(r);
     if (r->spec->stream && !(r->spec->follow && is_redirect(status)))
         body_open(r);
 }

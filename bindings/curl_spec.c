@@ -47,6 +47,17 @@ static const char *part_text(lua_State *L, const char *name, size_t *length)
     return s;
 }
 
+/* What the table at the top has to send while it is made, and how much that is. */
+static struct upload *upload_field(lua_State *L, curl_off_t *size)
+{
+    lua_getfield(L, -1, "upload");
+    struct upload *u = upload_at(L, -1);
+    lua_getfield(L, -2, "length");
+    *size = lua_isnil(L, -1) ? -1 : (curl_off_t)lua_tonumber(L, -1);
+    lua_pop(L, 2);
+    return u;
+}
+
 /* The parts at index 3, which lie at `at`. */
 static void read_parts(lua_State *L, struct spec *s, struct part *at, int n)
 {
@@ -56,7 +67,8 @@ static void read_parts(lua_State *L, struct spec *s, struct part *at, int n)
         at[i].data = part_text(L, "data", &at[i].length);
         at[i].filename = part_text(L, "filename", NULL);
         at[i].type = part_text(L, "type", NULL);
-        if (!at[i].name || !at[i].data)
+        at[i].upload = upload_field(L, &at[i].size);
+        if (!at[i].name || (!at[i].data && !at[i].upload))
             luaL_error(L, "prepare: a part needs name and data");
         lua_pop(L, 1);
     }
@@ -69,6 +81,9 @@ static void read_body(lua_State *L, struct spec *s)
     lua_getfield(L, 1, "body");
     if (lua_type(L, -1) == LUA_TSTRING)
         s->body = lua_tolstring(L, -1, &s->body_length);
+    lua_pop(L, 1);
+    lua_pushvalue(L, 1);
+    s->upload = upload_field(L, &s->upload_size);
     lua_pop(L, 1);
 }
 

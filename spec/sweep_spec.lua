@@ -637,6 +637,32 @@ describe("cancelled at every point, a request leaves nothing open:", function()
     check = function(client) assert.same({ a = 1 }, client.get("/d", { timeout = "5s" }):json()) end,
   })
 
+  case("http stream", "bodies that are made while they are sent", function()
+    local left = 2
+    local function pieces()
+      left = left - 1
+      @sleep(0)
+      return left >= 0 and "ab" or nil
+    end
+    assert.equal("abab", @http.post(server.url .. "/x", { body = pieces, length = 4 }):text())
+    left = 2
+    assert.equal("abab", @http.post(server.url .. "/x", { body = @stream(pieces), length = 4, stream = true }):text())
+    left = 2
+    assert.equal(200, @http.post(server.url .. "/x", { multipart = { a = { stream = pieces, length = 4 } } }).status)
+  end)
+
+  case("http file", "an upload leaves no file open", function(path)
+    assert.equal("abc", @http.upload(server.url .. "/x", path, { method = "POST", on_progress = nap }):text())
+  end, {
+    setup = function() return temp.write(temp.new() .. "/source", "abc") end,
+    check = function(path) temp.remove(path:match("^(.*)/")) end,
+  })
+
+  case("http", "a client with cookies, on its socket or not", function(client)
+    assert.equal('{"a":1}', client.get("/x"):text())
+    assert.equal('{"a":1}', client.get("/y", { headers = { Cookie = "a=b" } }):text())
+  end, { setup = function() return @http.client { base = server.url, cookies = true } end })
+
   case("http file", "a download is all there or nothing is", function(dir)
     @http.download(server.url .. "/x", dir .. "/target", { on_progress = nap })
   end, {

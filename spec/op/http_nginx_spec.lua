@@ -4,13 +4,15 @@ local nginx = require "spec.support.nginx"
 local proxy = require "spec.support.proxy"
 local program = require "spec.support.program"
 
--- A certificate for 127.0.0.1 that nobody signed but itself, and a client's.
+-- An authority of our own, a certificate for 127.0.0.1 that it has signed, and a client's that nobody has.
 local function make_certificates(dir)
   local function make(name, more)
     assert(0 == os.execute(("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
       .. "-subj /CN=%s -keyout %s/%s.key -out %s/%s.pem %s 2>/dev/null"):format(name, dir, name, dir, name, more)))
   end
-  make("server", "-addext subjectAltName=IP:127.0.0.1")
+  make("ca", "")
+  make("server", ("-CA %s/ca.pem -CAkey %s/ca.key "):format(dir, dir)
+    .. "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE")
   make("client", "")
 end
 
@@ -132,6 +134,7 @@ describe("@http over TLS", function()
         location = /down { return 302 http://127.0.0.1:%(port)/who; }
         location = /protocol { return 200 "$server_protocol"; }
         location = /taken { proxy_pass https://127.0.0.1:%(port)/length; proxy_set_header X-Type $content_type; }
+        client_max_body_size 10m;
         location = /length { return 200 "$http_content_length $http_x_type"; }
       ]],
     }
@@ -151,14 +154,14 @@ describe("@http over TLS", function()
   end)
 
   it("trusts the authority it is given", function()
-    local r = @http.get(url .. "/who", { tls = { ca = file "server.pem" } })
+    local r = @http.get(url .. "/who", { tls = { ca = file "ca.pem" } })
     assert.equal("", r:text())
     local t = r.timings
     assert.is_true(t.tls > 0 and t.dns + t.connect + t.tls <= t.first_byte and t.first_byte <= t.total)
   end)
 
   it("takes a body of parts over HTTP/2, and sends it again as it was", function()
-    local tls = { ca = file "server.pem" }
+    local tls = { ca = file "ca.pem" }
     local opts = { tls = tls, multipart = { a = { data = ("x"):rep(300000), filename = "f" } } }
     for _ = 1, 2 do
       local r = @http.post(url .. "/taken", opts) -- it reads the whole body
@@ -169,22 +172,34 @@ describe("@http over TLS", function()
     end
   end)
 
+  it("takes a body that is made while it is sent over HTTP/1.1", function()
+    local tls = { ca = file "ca.pem" }
+    for _, length in ipairs { 2000000, false } do
+      local left = 40
+      local r = @http.post(url .. "/taken", { tls = tls, length = length or nil, body = function()
+        left = left - 1
+        return left >= 0 and ("x"):rep(50000) or nil
+      end })
+      assert.same({ 200, "1.1", "2000000" }, { r.status, r.http_version, r:text():match("%d+") })
+    end
+  end)
+
   it("fails with http.tls when the certificate is another host's", function()
     local other = url:gsub("127%.0%.0%.1", "localhost")
-    local _, e = @try(@http.get, other .. "/who", { tls = { ca = file "server.pem" } })
+    local _, e = @try(@http.get, other .. "/who", { tls = { ca = file "ca.pem" } })
     assert.equal("http.tls", e.kind)
   end)
 
   it("fails with http.tls when a file of certificates is not there", function()
     local _, e = @try(@http.get, url .. "/who", { tls = { ca = file "none.pem" } })
     assert.equal("http.tls", e.kind)
-    _, e = @try(@http.get, url .. "/who", { tls = { ca = file "server.pem", cert = file "none.pem" } })
+    _, e = @try(@http.get, url .. "/who", { tls = { ca = file "ca.pem", cert = file "none.pem" } })
     assert.equal("http.tls", e.kind)
   end)
 
   it("goes through a proxy, which sees nothing of it, and speaks HTTP/2 behind it", function()
     proxy.with(nil, function(p)
-      local r = @http.get(url .. "/who", { proxy = "http://u:pw@" .. p.peer, bearer = "s3cret", tls = { ca = file "server.pem" } })
+      local r = @http.get(url .. "/who", { proxy = "http://u:pw@" .. p.peer, bearer = "s3cret", tls = { ca = file "ca.pem" } })
       assert.same({ 200, "2", "nginx" }, { r.status, r.http_version, r.headers.server:match("%a+") })
       assert.is_nil(r.headers["x-proxy"]) -- of its answer to CONNECT
       assert.same({ "CONNECT 127.0.0.1:" .. server.port }, p.seen)
@@ -195,14 +210,14 @@ describe("@http over TLS", function()
   end)
 
   it("shows a client certificate", function()
-    local tls = { ca = file "server.pem", cert = file "client.pem", key = file "client.key" }
+    local tls = { ca = file "ca.pem", cert = file "client.pem", key = file "client.key" }
     assert.equal("CN=client", @http.get(url .. "/who", { tls = tls }):text())
   end)
 
   it("does not lend a connection made with a certificate to a request without", function()
-    local tls = { ca = file "server.pem", cert = file "client.pem", key = file "client.key" }
+    local tls = { ca = file "ca.pem", cert = file "client.pem", key = file "client.key" }
     @http.get(url .. "/who", { tls = tls })
-    assert.equal("", @http.get(url .. "/who", { tls = { ca = file "server.pem" } }):text())
+    assert.equal("", @http.get(url .. "/who", { tls = { ca = file "ca.pem" } }):text())
   end)
 
   -- fn(); returns what it logged as warnings meanwhile.
@@ -231,14 +246,14 @@ describe("@http over TLS", function()
   end)
 
   it("speaks HTTP/2 where the server does", function()
-    local r = @http.get(url .. "/protocol", { tls = { ca = file "server.pem" } })
+    local r = @http.get(url .. "/protocol", { tls = { ca = file "ca.pem" } })
     assert.equal("2", r.http_version)
     assert.equal("HTTP/2.0", r:text())
   end)
 
   -- Over HTTP/2 libcurl receives 32 MiB of a body that is paused.
   it("a body that is streamed comes over HTTP/1.1, and does not hold up others", function()
-    local opts = { tls = { ca = file "server.pem" } }
+    local opts = { tls = { ca = file "ca.pem" } }
     assert.equal("2", @http.get(url .. "/protocol", opts).http_version) -- leaves an idle connection
     local r = @http.get(url .. "/big.txt", { tls = opts.tls, stream = true })
     for _ = 1, 20 do assert.equal("HTTP/2.0", @http.get(url .. "/protocol", opts):text()) end
@@ -247,7 +262,7 @@ describe("@http over TLS", function()
   end)
 
   it("does not go from https to http", function()
-    local _, e = @try(@http.get, url .. "/down", { tls = { ca = file "server.pem" } })
+    local _, e = @try(@http.get, url .. "/down", { tls = { ca = file "ca.pem" } })
     assert.equal("http.redirect", e.kind)
   end)
 

@@ -3,6 +3,7 @@ local check = require "tusk.check"
 local core = require "tusk.core"
 local retry = require "tusk.retry"
 local retry_after = require "tusk.http.retry_after"
+local sending = require "tusk.http.sending"
 
 local attempts = {}
 
@@ -26,19 +27,20 @@ local function is_passing(status)
 end
 
 local function time_left(plan, started)
+  if plan.patient then return math.huge end
   return plan.timeout - (core.now() - started)
 end
 
 -- The pause after an answer, or nil if it is the one to return.
 local function pause_after(plan, answer, attempt, started)
   answer.attempts = attempt
-  if not (plan.idempotent and is_passing(answer.status)) then return nil end
+  if not (plan.idempotent and is_passing(answer.status)) or sending.is_spent(plan) then return nil end
   return retry.pause(plan.retry, attempt, retry_after(answer.headers), time_left(plan, started))
 end
 
 -- The pause after a failure; raises it if it was the last.
 local function pause_after_error(plan, err, attempt, started, since)
-  local again = retry.wants(plan.retry, err, attempt, since)
+  local again = not sending.is_spent(plan) and retry.wants(plan.retry, err, attempt, since)
   local seconds = again and retry.pause(plan.retry, attempt, nil, time_left(plan, started))
   if not seconds then error(retry.spent(err, attempt), 0) end
   return seconds

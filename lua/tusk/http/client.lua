@@ -7,6 +7,7 @@ local exchange = require "tusk.http.exchange"
 local Gate = require "tusk.http.gate"
 local headers = require "tusk.http.headers"
 local options = require "tusk.http.options"
+local sending = require "tusk.http.sending"
 local url = require "tusk.http.url"
 local verbs = require "tusk.http.verbs"
 
@@ -33,7 +34,7 @@ local function with_defaults(defaults, opts)
   for _, name in ipairs(INHERITED) do
     if all[name] == nil then all[name] = defaults[name] end
   end
-  if all.stream and all.stall == nil then all.stall = defaults.stall end
+  if (all.stream or sending.is(all.body)) and all.stall == nil then all.stall = defaults.stall end
   if all.bearer == nil and all.basic == nil then all.bearer, all.basic = defaults.bearer, defaults.basic end
   return all
 end

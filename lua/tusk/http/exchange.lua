@@ -6,6 +6,7 @@ local operators = require "tusk.operators"
 local headers = require "tusk.http.headers"
 local response = require "tusk.http.response"
 local route = require "tusk.http.route"
+local sending = require "tusk.http.sending"
 local url = require "tusk.http.url"
 local version = "tusk/" .. require("tusk").version
 
@@ -50,11 +51,11 @@ end
 
 local function lines_of(plan)
   local list = (plan.parts or plan.jar) and own_lines(plan) or plan.headers
-  if not list[1] and not plan.body and not plan.parts and not plan.bearer then return PLAIN end
+  if not list[1] and not plan.body and not plan.parts and not plan.sources and not plan.bearer then return PLAIN end
   local lines = {}
   if not headers.has(list, "user-agent") then lines[1] = AGENT end
   if not headers.has(list, "accept-encoding") then lines[#lines + 1] = ENCODINGS end
-  if plan.body or plan.parts then body_lines(plan, lines) end
+  if plan.body or plan.parts or plan.sources then body_lines(plan, lines) end
   if plan.bearer then lines[#lines + 1] = "Authorization: Bearer " .. plan.bearer end
   return headers.lines(list, lines)
 end
@@ -78,6 +79,11 @@ local function perform(plan, left)
     body = not streamed and body or nil, source = streamed and body or nil,
     hop = elapsed, first_byte = first_byte, dns = dns, connect = connect, tls = tls,
   }
+end
+
+local function send(plan, left)
+  if plan.sources then return sending.run(plan, left, perform) end
+  return perform(plan, left)
 end
 
 local REDIRECT = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
@@ -133,7 +139,10 @@ local function follow(used, answer, hops)
   end
   if becomes_get(answer.status, plan.method) then
     plan.method, plan.body, plan.parts, plan.type, plan.idempotent = "GET", nil, nil, nil, true
+    plan.sources, plan.upload, plan.length = nil, nil, nil
     plan.headers = without_content_type(plan.headers)
+  elseif sending.is_spent(plan) then
+    fail_redirect(answer, plan, "the body is a stream, which cannot be sent again")
   end
   plan.target, plan.address = target, target.url
   plan.peer = route.peer(plan)
@@ -141,6 +150,7 @@ local function follow(used, answer, hops)
 end
 
 local function time_left(plan, started)
+  if plan.patient then return plan.timeout end
   local left = plan.timeout - (core.now() - started)
   if left > 0 or plan.timeout == 0 then return math.max(left, 0) end
   local label = url.label(plan.target, plan.address)
@@ -149,7 +159,7 @@ local function time_left(plan, started)
 end
 
 local function perform_in_time(plan, started)
-  return perform(plan, time_left(plan, started))
+  return send(plan, time_left(plan, started))
 end
 
 -- One of the hops after the first. What has led here has been carried out: if that must not happen twice, no failure
@@ -167,7 +177,7 @@ end
 ---@param started number|nil when the caller began, on core.now()'s clock; nil: now
 ---@return tusk.http.Response
 function exchange.run(plan, started)
-  local answer = perform(plan, started and time_left(plan, started) or plan.timeout)
+  local answer = send(plan, started and time_left(plan, started) or plan.timeout)
   if plan.redirects == 0 or not REDIRECT[answer.status] then return answer end
   started = started or core.now() - answer.elapsed
   local first, hops = plan, 0

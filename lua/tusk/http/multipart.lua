@@ -1,11 +1,13 @@
 -- multipart.lua: the parts of a multipart/form-data body, checked.
 local check = require "tusk.check"
 local operators = require "tusk.operators"
+local sending = require "tusk.http.sending"
 local url = require "tusk.http.url"
 
 local multipart = {}
 
-local PART = { "data", "path", "filename", "type" }
+local PART = { "data", "path", "stream", "length", "filename", "type" }
+local WHOLE = 1024 * 1024 -- bytes of a file that is read at once; larger ones are sent while they are read
 local NAMED = { "name", unpack(PART) }
 
 -- What goes into a part's head: a line end there would begin another line, or the part's body.
@@ -23,16 +25,26 @@ local function type_of(what, kind, filename)
   return kind
 end
 
--- { data = … } or { path = … }, with filename and type if it is a file.
-local function file_part(what, name, given)
-  if (given.data == nil) == (given.path == nil) then
-    check.fail(what .. ": either data or path is needed", { argument = "multipart" })
+local CONTENTS = { "data", "path", "stream" }
+
+local function check_contents(what, given)
+  local n = 0
+  for _, name in ipairs(CONTENTS) do n = n + (given[name] ~= nil and 1 or 0) end
+  if n ~= 1 then check.fail(what .. ": one of data, path and stream is needed", { argument = "multipart" }) end
+  if given.length ~= nil and given.stream == nil then
+    check.fail(what .. ".length: it is known, but of a stream", { argument = "multipart" })
   end
+end
+
+-- { data = … }, { path = … } or { stream = … }, with filename and type if it is a file.
+local function file_part(what, name, given)
+  check_contents(what, given)
   local path = check.opt_string(what .. ".path", given.path)
   local filename = given.filename or path and path:match("([^/]*)$")
   if filename ~= nil then clean(what .. ".filename", filename) end
+  local stream = given.stream ~= nil and sending.of(what .. ".stream", given.stream, given.length) or nil
   return {
-    name = name, path = path, data = not path and url.text_of(given.data, what .. ".data") or nil,
+    name = name, path = path, source = stream, data = given.data ~= nil and url.text_of(given.data, what .. ".data") or nil,
     filename = filename, type = type_of(what .. ".type", given.type, filename),
   }
 end
@@ -65,18 +77,33 @@ local function of_names(t)
   return list
 end
 
---- { name = value | { data = | path =, filename =, type = } | list of these }, names sorted; or a list of the latter,
---- each with its name. Files are read here.
+local function take_file(p)
+  local file = operators.get("file")
+  local meta = file.metadata(p.path)
+  if meta and meta.type == "file" and meta.size > WHOLE then
+    p.source = sending.file(p.path, meta.size)
+  else
+    p.data = file.read(p.path)
+  end
+end
+
+--- { name = value | { data = | path = | stream =, filename =, type = } | list of these }, names sorted; or a list of the
+--- latter, each with its name. Small files are read here.
 ---@param t table
----@return table[] parts { name, data, filename, type }
+---@return table[] parts { name, data | source, filename, type }
+---@return tusk.http.Source[]|nil sources of those that have one
 function multipart.parts(t)
   check.table("multipart", t)
-  local list = t[1] ~= nil and of_list(t) or of_names(t)
+  local list, sources = t[1] ~= nil and of_list(t) or of_names(t), {}
   if not list[1] then check.fail("multipart: at least one part is needed", { argument = "multipart" }) end
   for _, p in ipairs(list) do
-    if p.path then p.data = operators.get("file").read(p.path) end
+    if p.path then take_file(p) end
+    if p.source then
+      p.source.part = p
+      sources[#sources + 1] = p.source
+    end
   end
-  return list
+  return list, sources[1] and sources or nil
 end
 
 return multipart

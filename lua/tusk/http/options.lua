@@ -1,22 +1,28 @@
 -- options.lua: what a caller asked for, checked, as a plan of what to send.
 local attempts = require "tusk.http.attempts"
 local check = require "tusk.check"
+local credentials = require "tusk.http.credentials"
 local headers = require "tusk.http.headers"
 local multipart = require "tusk.http.multipart"
 local operators = require "tusk.operators"
 local route = require "tusk.http.route"
+local sending = require "tusk.http.sending"
 local url = require "tusk.http.url"
 
 local options = {}
 
 options.request = check.names {
   "headers", "query", "json", "form", "multipart", "body", "bearer", "basic", "timeout", "connect_timeout", "max_body",
-  "redirects", "tls", "stream", "stall", "retry", "proxy", "unix",
+  "redirects", "tls", "stream", "stall", "retry", "proxy", "unix", "length",
 }
 options.send = check.names { "method", "url", unpack(options.request) }
 options.download = check.names {
   "headers", "query", "bearer", "basic", "timeout", "connect_timeout", "max_body", "redirects", "tls", "stall",
   "retry", "proxy", "unix", "on_progress", "mode",
+}
+options.upload = check.names {
+  "headers", "query", "bearer", "basic", "timeout", "connect_timeout", "max_body", "redirects", "tls", "stall", "retry",
+  "proxy", "unix", "on_progress", "method",
 }
 options.client = {
   "base", "headers", "timeout", "connect_timeout", "max_body", "redirects", "bearer", "basic", "tls", "stall",
@@ -38,7 +44,9 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field headers table[] the caller's: { name, values }
 ---@field type string|nil Content-Type that the body implies
 ---@field body string|nil
----@field parts table[]|nil { name, data, filename, type }, instead of a body
+---@field parts table[]|nil { name, data | source, filename, type }, instead of a body
+---@field sources tusk.http.Source[]|nil what the body, or parts of it, are made from while it is sent
+---@field patient boolean|nil it goes on for as long as it does go on
 ---@field user string|nil
 ---@field password string|nil
 ---@field timeout number seconds; of a streamed answer up to the end of its head
@@ -93,46 +101,31 @@ local function parts_of(plan, parts)
   return multipart.parts(parts)
 end
 
+local function source_of(plan, opts)
+  local source = sending.of("body", opts.body, opts.length)
+  if sending.is(opts.body) then plan.patient, source.stall = true, plan.stall end
+  return source
+end
+
 local function body_of(plan, opts)
   exclude_bodies(opts)
+  if opts.length ~= nil and (opts.body == nil or type(opts.body) == "string") then
+    check.fail("length: it is known, but of a stream", { argument = "length" })
+  end
   if opts.json ~= nil then
     plan.body, plan.type = operators.get("json").encode(opts.json), "application/json"
   elseif opts.form ~= nil then
     plan.body, plan.type = url.encode("form", opts.form, "+"), "application/x-www-form-urlencoded"
   elseif opts.multipart ~= nil then
-    plan.parts = parts_of(plan, opts.multipart)
+    plan.parts, plan.sources = parts_of(plan, opts.multipart)
+  elseif opts.body ~= nil and type(opts.body) ~= "string" then
+    plan.sources = { source_of(plan, opts) }
   else
-    plan.body = check.opt_string("body", opts.body)
+    plan.body = opts.body
   end
-  local has_body = plan.body or plan.parts
+  local has_body = plan.body or plan.parts or plan.sources
   if has_body and plan.method == "HEAD" then check.fail("a HEAD request has no body") end
   if not has_body and (plan.method == "POST" or plan.method == "PUT" or plan.method == "PATCH") then plan.body = "" end
-end
-
-local function user_and_password(basic)
-  basic = headers.reveal(basic)
-  if type(basic) == "string" then
-    local user, password = basic:match("^([^:]*):(.*)$")
-    if not user then check.fail('basic: write "user:password" or { user, password }', { argument = "basic" }) end
-    return user, password
-  end
-  check.table("basic", basic)
-  local user = check.string("basic[1]", headers.reveal(basic[1]))
-  local password = check.string("basic[2]", headers.reveal(basic[2]))
-  if user:find(":", 1, true) then check.fail("basic: a user's name cannot contain a colon", { argument = "basic" }) end
-  return user, password
-end
-
-local function credentials(plan, opts)
-  exclude(opts, "bearer", "basic")
-  if opts.bearer ~= nil then
-    plan.bearer = headers.check_value("bearer", check.string("bearer", headers.reveal(opts.bearer)))
-  elseif opts.basic ~= nil then
-    plan.user, plan.password = user_and_password(opts.basic)
-  else
-    plan.user, plan.password = plan.target.user, plan.target.user and plan.target.password or nil
-  end
-  if plan.user and (plan.user .. (plan.password or "")):find("%z") then check.fail("basic: a zero byte") end
 end
 
 local function redirects_of(v)
@@ -169,14 +162,15 @@ local function new_plan(method, parts)
     parts = nil,
     user = nil, password = nil, bearer = nil, idempotent = IDEMPOTENT[method], timeout = TIMEOUT, stream = false,
     connect_timeout = CONNECT_TIMEOUT, stall = STALL, max_body = MAX_BODY, redirects = REDIRECTS,
-    tls = route.NO_TLS, proxy = nil, through = nil, unix = nil, jar = nil, peer = parts.peer, retry = nil, lines = nil, label = nil, spec = nil,
+    tls = route.NO_TLS, proxy = nil, through = nil, unix = nil, jar = nil,
+    sources = nil, patient = nil, upload = nil, length = nil, peer = parts.peer, retry = nil, lines = nil, label = nil, spec = nil,
   }
 end
 
 local function plain(method, parts)
   local plan = new_plan(method, parts)
   body_of(plan, NO_OPTIONS)
-  credentials(plan, NO_OPTIONS)
+  credentials.set(plan, NO_OPTIONS)
   return plan
 end
 
@@ -207,14 +201,14 @@ function options.plan(method, target, opts)
   local plan = options.limits(new_plan(method, parts), opts)
   if opts.query ~= nil then plan.address = url.with_query(parts.url, opts.query) end
   plan.stream = check.opt_boolean("stream", opts.stream) or false
-  if opts.stall ~= nil and not plan.stream then
+  if opts.stall ~= nil and not plan.stream and not sending.is(opts.body) then
     check.fail("stall: only a body with stream = true can stall; timeout is for whole answers", { argument = "stall" })
   end
   plan.peer = route.peer(plan)
   plan.headers = headers.check(opts.headers)
   plan.idempotent = plan.idempotent or headers.has(plan.headers, "idempotency-key")
     or plan.retry and plan.retry.unsafe or false
-  credentials(plan, opts)
+  credentials.set(plan, opts)
   body_of(plan, opts) -- the last: it may read files
   return plan
 end
@@ -225,9 +219,7 @@ function options.defaults(opts)
   if opts.base ~= nil then url.parse(opts.base) end
   if opts.base and opts.base:find("[?#]") then check.fail("base: a query or fragment", { argument = "base" }) end
   headers.check(opts.headers)
-  exclude(opts, "bearer", "basic")
-  if opts.bearer ~= nil then headers.check_value("bearer", check.string("bearer", headers.reveal(opts.bearer))) end
-  if opts.basic ~= nil then user_and_password(opts.basic) end
+  credentials.check(opts)
   check.opt_boolean("cookies", opts.cookies)
   local n = check.opt_integer("max_connections", opts.max_connections)
   if n and n < 1 then check.fail("max_connections: 1 or more expected", { argument = "max_connections" }) end

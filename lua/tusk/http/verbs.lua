@@ -3,6 +3,7 @@ local check = require "tusk.check"
 local dots = require "tusk.dots"
 local download = require "tusk.http.download"
 local options = require "tusk.http.options"
+local upload = require "tusk.http.upload"
 
 local verbs = {}
 
@@ -81,7 +82,7 @@ for _, name in ipairs(METHODS) do
 end
 Builder.options = nil
 
---- Adds get, post, …, send, download and request to a namespace.
+--- Adds get, post, …, send, download, upload and request to a namespace.
 ---@param namespace table
 ---@param name string what messages call it
 ---@param dispatch fun(method: string, url: string, opts: table|nil): tusk.http.Response
@@ -107,6 +108,11 @@ function verbs.add(namespace, name, dispatch)
     dotted(url, "download")
     opts = check.options(opts, options.download)
     return download.run(dispatch, check.string("url", url), check.string("path", path), opts)
+  end
+  function namespace.upload(url, path, opts)
+    dotted(url, "upload")
+    opts = check.options(opts, options.upload)
+    return upload.run(dispatch, check.string("url", url), check.string("path", path), opts)
   end
   function namespace.request(url)
     dotted(url, "request")

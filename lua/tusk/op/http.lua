@@ -10,7 +10,7 @@ local function dispatch(method, url, opts)
 end
 
 --- @http.get(url, opts), post, put, patch, delete, head, options; send{ method =, url =, … }; request(url);
---- download(url, path, opts).
+--- download(url, path, opts); upload(url, path, opts).
 local http = verbs.add({}, "@http", dispatch)
 
 http.client = client.new
