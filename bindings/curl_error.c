@@ -144,6 +144,12 @@ static int push_error(lua_State *L, struct request *r)
         return tusk_error(L, "http.protocol", "the header of the answer from %s is over 64 KiB",
                           r->spec->label),
                0;
+    if (r->code == CURLE_OUT_OF_MEMORY && r->handed)
+        return tusk_error(L, "http.body",
+                          "out of memory for the body of %s, or what has come "
+                          "unpacks to more than 64 MiB at once",
+                          r->spec->label),
+               0;
     if (r->code == CURLE_OPERATION_TIMEDOUT)
         return push_timeout(L, r), 1;
     if (r->code == CURLE_COULDNT_CONNECT && !r->handed)

@@ -294,6 +294,32 @@ describe("A compressed body", function()
     assert.equal(16 * 1048576, e.limit)
   end)
 
+  -- 256 MB of zeros in 405 bytes
+  local function brotli_bomb()
+    local head = "cbffff3f002400e2b14072"
+    local again = "effff8ffff078004401c1680eefd1fffffff00900088c302d0bdffe3ffff1f001200715800baf77ffcffff034002200e0b40"
+      .. "f7fe8fffff7f004800c46101e8defff1ffff0f000980382c00ddfb3ffeffff012001108705a07bffc7ffff3f002400e2b000"
+      .. "74"
+    local tail = "effff8ffff078004401c1680eefd1fffffff00900088c302d0bdffe3ffff1f001200715800baf77ffcffff034002200e0b40"
+      .. "f7fe8fffff7f004800c46101e8defff1ffff0f000980382c00ddfbbffcffff032001108705a07bff07"
+    return ((head .. again:rep(3) .. tail):gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end))
+  end
+
+  it("counts by brotli too; in one that is streamed, it ends before it fills the memory", function()
+    if not require("tusk.binding.curl").encodings:find("br", 1, true) then return end
+    local answer = raw_server.response(200, { "Content-Encoding: br" }, brotli_bomb())
+    assert.equal(16 * 1048576, saying(answer).limit)
+    raw_server.saying(answer, function(server)
+      local most = 0
+      local _, e = @try(function()
+        for piece in @http.get(server.url, { stream = true }):chunks() do most = math.max(most, #piece) end
+      end)
+      assert.equal("http.body", e.kind)
+      assert.truthy(e.message:find("more than 64 MiB at once", 1, true), e.message)
+      assert.is_true(most <= 128 * 1024)
+    end)
+  end)
+
   it("is whole when that is within the limit", function()
     local bytes = raw_server.response(200, { "Content-Encoding: gzip" }, gzip_bomb(2))
     raw_server.saying(bytes, function(server)
