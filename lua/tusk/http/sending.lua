@@ -129,16 +129,17 @@ local function feed(plan, source)
   return sent
 end
 
--- In a task of its own, beside the one that waits for the answer.
-local function feed_all(plan)
+-- In a task of its own, beside the one that waits for the answer: that raises the failure, if it is not cancelled.
+local function feed_all(plan, failure)
   for _, source in ipairs(plan.sources) do
     local ok, sent = xpcall(feed, errors.note, plan, source)
     if not ok then
       -- Cancelled, it is with the request, or after an answer that has not asked for more.
-      if not errors.is(sent, "cancelled") then raw.upload_fail(source.upload) end
-      errors.rethrow(sent)
+      if errors.is(sent, "cancelled") then errors.rethrow(sent) end
+      failure.failed, failure.err = true, errors.wrap(sent)
+      raw.upload_fail(source.upload)
     end
-    if not sent then return end
+    if not (ok and sent) then return end
   end
 end
 
@@ -155,18 +156,23 @@ local function prepare(plan)
 end
 
 -- The feeder's own failure goes before what it has made of the request.
-local function join(feeder)
+local function raise_failure(failure)
+  if failure.failed then error(failure.err, 0) end
+end
+
+local function join(feeder, failure)
   feeder:cancel()
-  local ok, e = pcall(feeder.await, feeder)
-  if not ok and not errors.is(e, "task_cancelled") and not errors.is(e, "cancelled") then error(e, 0) end
+  pcall(feeder.await, feeder) -- task_cancelled, or this task is cancelled too
+  raise_failure(failure)
 end
 
 -- An answer that is streamed is there before its body: what is still to be sent, is sent first.
-local function finish(feeder, answer, left)
-  if not answer.source or answer.status >= 300 then return join(feeder) end
+local function finish(feeder, failure, answer, left)
+  if not answer.source or answer.status >= 300 then return join(feeder, failure) end
   local ok, e = pcall(core.timeout, math.max(left - answer.elapsed, 0), feeder.await, feeder)
-  if ok then return end
+  if ok and not failure.failed then return end
   answer:close()
+  raise_failure(failure)
   error(e, 0)
 end
 
@@ -177,13 +183,14 @@ end
 ---@return tusk.http.Response
 function sending.run(plan, left, perform)
   prepare(plan)
-  local feeder = core.async(feed_all, plan)
+  local failure = {}
+  local feeder = core.async(feed_all, plan, failure)
   local ok, answer = pcall(perform, plan, plan.patient and math.huge or left)
   if not ok then
-    join(feeder)
+    if not errors.is(answer, "cancelled") then join(feeder, failure) end
     error(answer, 0)
   end
-  finish(feeder, answer, left)
+  finish(feeder, failure, answer, left)
   return answer
 end
 
