@@ -92,6 +92,16 @@ describe("a response", function()
     assert.equal(r, r:raise_for_status())
   end)
 
+  it("names the nearest field or method for one that it has not", function()
+    local r = answer_of(raw_server.response(200))
+    for name, near in pairs { stats = "status", jsn = "json", header = "headers", raise_for_stats = "raise_for_status" } do
+      local _, e = @try(function() return r[name] end)
+      assert.equal("argument", e.kind)
+      assert.truthy(e.message:find(('did you mean "%s"'):format(near), 1, true), e.message)
+    end
+    assert.is_nil(r.file or r.attempts)
+  end)
+
   it("says so when a method is called with a dot", function()
     local r = answer_of(raw_server.response(200))
     for _, method in ipairs { "text", "bytes", "json", "lines", "raise_for_status" } do

@@ -212,6 +212,12 @@ describe("@http.request", function()
     assert.equal("Basic dTpw", request.header("authorization"))
   end)
 
+  it("names the nearest method for one that it has not", function()
+    local _, e = @try(function() @http.request("http://127.0.0.1:1/"):qeury {} end)
+    assert.equal("argument", e.kind)
+    assert.truthy(e.message:find('a request has no "qeury" (did you mean "query"?)', 1, true), e.message)
+  end)
+
   it("says so when it is called with a dot", function()
     local message = argument_error(function() @http.request("http://x/").get() end)
     assert.truthy(message:find("request:get() is called with a colon", 1, true))

@@ -35,9 +35,18 @@ function made.timings(self)
   }
 end
 
+-- What it may be without; the first are everybody's.
+local FIELDS = { "status", "ok", "headers", "url", "http_version", "elapsed", "timings", "attempts", "file" }
+local ABSENT = { attempts = true, file = true, body = true, source = true, in_lines = true }
+
+local function absent(key)
+  if not ABSENT[key] then check.no_field("a response", key, Response, FIELDS) end
+  return nil
+end
+
 function meta.__index(self, key)
   local make = made[key]
-  if not make then return Response[key] end
+  if not make then return Response[key] or absent(key) end
   local value = make(self)
   rawset(self, key, value)
   return value

@@ -11,7 +11,12 @@ local METHODS = { "get", "post", "put", "patch", "delete", "head", "options" }
 
 ---@class tusk.http.Builder
 local Builder = { __name = "tusk.http.Builder" }
-Builder.__index = Builder
+
+function Builder.__index(_, key)
+  local method = Builder[key]
+  if method then return method end
+  check.no_field("a request", key, Builder, {})
+end
 
 local function own(self, name)
   if getmetatable(self) ~= Builder then
