@@ -7,7 +7,7 @@ local processes = {}
 -- state, parent; nil when there is no such process
 local function stat(pid)
   local ok, text = pcall(temp.read, ("/proc/%d/stat"):format(pid))
-  if ok then return text:match("^%d+ %(.*%) (%a) (%d+)") end
+  if ok and text then return text:match("^%d+ %(.*%) (%a) (%d+)") end -- one that ends meanwhile reads as nothing
 end
 
 --- Does it run? A zombie does not.
