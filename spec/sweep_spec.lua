@@ -240,6 +240,81 @@ describe("cancelled at every point, what tasks share keeps its promises:", funct
     end,
   })
 
+  case("bulkhead", "every place comes back", function(b)
+    @scope(function(s)
+      for _ = 1, 3 do s:spawn(b.run, b, nap) end
+    end)
+  end, {
+    setup = function() return @bulkhead { max = 1, queue = 2 } end,
+    check = function(b) assert.same({ 0, 0 }, { b:stats().in_use, b:stats().waiting }) end,
+  })
+
+  case("limiter", "who does not get through has taken nothing, and those behind it go on", function(l)
+    @scope(function(s)
+      for _ = 1, 4 do
+        s:spawn(function()
+          l.limiter:acquire()
+          l.got = l.got + 1
+        end)
+      end
+    end)
+  end, {
+    setup = function() return { limiter = @limiter { rate = 1000, burst = 2 }, got = 0 } end,
+    check = function(l)
+      assert.is_nil(next(l.limiter.lines))
+      assert.equal(l.got, l.limiter.store.keys[""] and l.limiter.taken or 0)
+      l.limiter:acquire(2)
+    end,
+  })
+
+  case("breaker", "a probe that is cancelled leaves room for another", function(b)
+    @scope(function(s)
+      for _ = 1, 2 do s:spawn(b.run, b, nap) end
+    end)
+  end, {
+    setup = function()
+      local b = @breaker { min = 1, probes = 2, open = "1ms" }
+      pcall(b.run, b, error, { kind = "timeout" })
+      repeat @sleep "1ms" until b:state() == "half_open"
+      return b
+    end,
+    check = function(b)
+      for _ = 1, 2 do b:run(nap) end
+      assert.equal("closed", b:state())
+    end,
+  })
+
+  case("hedge", "both attempts are ended", function(b)
+    local n = 0
+    assert.equal(2, (@hedge({ after = "1ms" }):run(function()
+      n = n + 1
+      local mine = n
+      b.opened = b.opened + 1
+      local ok, e = pcall(@sleep, mine == 1 and "1h" or 0)
+      b.closed = b.closed + 1
+      if not ok then error(e, 0) end
+      return mine
+    end)))
+  end, { setup = balance, check = is_balanced })
+
+  case("policy", "all that it is made of is given back", function(p)
+    @scope(function(s)
+      for _ = 1, 3 do s:spawn(p.run, p, nap) end
+    end)
+  end, {
+    setup = function()
+      return @policy {
+        timeout = "1h", retry = { base = "1ms" }, breaker = true, limiter = { rate = 1000, burst = 2 },
+        bulkhead = { max = 2, queue = 1 }, hedge = "1h", attempt_timeout = "1h",
+      }
+    end,
+    check = function(p)
+      assert.same({ 0, 0 }, { p.parts.bulkhead:stats().in_use, p.parts.bulkhead:stats().waiting })
+      assert.is_nil(next(p.parts.limiter.lines))
+      assert.equal("closed", p.parts.breaker:state())
+    end,
+  })
+
   case("pool", "what is taken comes back, or is closed", function(p)
     @scope(function(s)
       for _ = 1, 3 do s:spawn(function() p.pool:with(nap) end) end

@@ -8,6 +8,7 @@ return {
   { name = "timers", what = "timers of 1 to 100 ms, all at once", n = 100000, unit = "CPU ms" },
   { name = "cancel", what = "parked tasks cancelled at once and joined", n = 100000 },
   { name = "timeouts", what = "deadlines set and not reached, one after the other", n = 1000000 },
+  { name = "policy", what = "calls through timeouts, retry, breaker, limiter and bulkhead, one after the other", n = 1000000 },
   { name = "files", what = "files of 4 KiB read, 64 at once", n = 10000, needs = "folder", at_once = 64 },
   { name = "process_directory", what = "files read, trimmed, written", n = 10000, needs = "folders", at_once = 64 },
   { name = "selects", what = "selects by key, one after the other", n = 200000, needs = "database", at_once = 1 },

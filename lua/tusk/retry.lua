@@ -18,8 +18,10 @@ retry.OPTIONS = { "attempts", "base", "cap", "jitter", "on" }
 
 local JITTERS = { full = true, none = true }
 
--- fn(err, attempt) -> is it to be tried again?
-local function judge_of(on)
+--- What `on =` says, as a function.
+---@param on function|string|string[]|nil
+---@return fun(err: any, attempt: integer|nil): boolean is it such an error?
+function retry.judge(on)
   if on == nil then return function(err) return type(err) == "table" and err.retryable == true end end
   if check.is_callable(on) then return on end
   local kinds = type(on) == "string" and { on } or on
@@ -45,7 +47,7 @@ function retry.policy(opts, allowed)
   if attempts < 1 then check.fail("attempts: at least 1 is needed", { argument = "attempts" }) end
   if not JITTERS[jitter] then check.fail('jitter: write "full" or "none"', { argument = "jitter" }) end
   return {
-    attempts = attempts, jitter = jitter, judge = judge_of(opts.on),
+    attempts = attempts, jitter = jitter, judge = retry.judge(opts.on),
     base = check.duration("base", opts.base, 0.1), cap = check.duration("cap", opts.cap, 10),
   }
 end
@@ -103,13 +105,27 @@ function retry.wants(policy, err, attempt, since)
   return not errors.is(err, "cancelled") and not is_spent(err, since) and policy.judge(err, attempt)
 end
 
-local function floor_of(err)
+--- Seconds that the error says must pass first, or nil.
+function retry.floor(err)
   local seconds = type(err) == "table" and err.retry_after
   return type(seconds) == "number" and seconds or nil
 end
 
-local function pack(ok, ...)
-  return ok, { n = select("#", ...), ... }
+-- Few values, as most functions return, in no table.
+local FEW = 3
+
+local function count(ok, ...)
+  local n = select("#", ...)
+  if n <= FEW then return ok, n, ... end
+  return ok, n, { ... }
+end
+
+local function pass(n, a, b, c)
+  if n == 1 then return a end
+  if n == 0 then return end
+  if n == 2 then return a, b end
+  if n == FEW then return a, b, c end
+  return unpack(a, 1, n)
 end
 
 --- All values of fn(…), or what its last attempt failed with.
@@ -118,10 +134,9 @@ function retry.run(policy, fn, ...)
   local attempt = 1
   while true do
     local since = made
-    local ok, values = pack(xpcall(fn, errors.note, ...))
-    if ok then return unpack(values, 1, values.n) end
-    local err = values[1]
-    local seconds = retry.wants(policy, err, attempt, since) and retry.pause(policy, attempt, floor_of(err))
+    local ok, n, err, b, c = count(xpcall(fn, errors.note, ...))
+    if ok then return pass(n, err, b, c) end
+    local seconds = retry.wants(policy, err, attempt, since) and retry.pause(policy, attempt, retry.floor(err))
     if not seconds then errors.rethrow(retry.spent(err, attempt)) end
     wait.sleep(seconds)
     attempt = attempt + 1

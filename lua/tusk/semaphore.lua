@@ -13,6 +13,7 @@ local checkpoint, note, rethrow = core.checkpoint, errors.note, errors.rethrow
 ---@class tusk.Semaphore
 ---@field available integer permits that nobody holds
 ---@field size integer permits in all
+---@field waiting integer how many stand in line
 local Semaphore = { __name = "semaphore" }
 Semaphore.__index = Semaphore
 
@@ -24,14 +25,31 @@ function semaphore.take(self)
   checkpoint()
   if self.available > 0 then
     self.available = self.available - 1
-  elseif park_in(self.line) then
-    cancelled()
+    return
   end
+  self.waiting = self.waiting + 1
+  local ok, gone = pcall(park_in, self.line)
+  if ok and not gone then return end
+  self.waiting = self.waiting - 1
+  if not ok then error(gone, 0) end
+  cancelled()
+end
+
+-- Wakes the first in line, who then has what the others wait for; false if nobody waits.
+local function wake_first(self)
+  if not wake_in(self.line) then return false end
+  self.waiting = self.waiting - 1
+  return true
 end
 
 --- Gives a permit to the first in line, or back.
 function semaphore.give(self)
-  if not wake_in(self.line) then self.available = self.available + 1 end
+  if not wake_first(self) then self.available = self.available + 1 end
+end
+
+--- Lets all who stand in line through, though there are no permits for them: each gives one back.
+function semaphore.release_all(self)
+  while wake_first(self) do self.available = self.available - 1 end
 end
 
 local take, give = semaphore.take, semaphore.give
@@ -62,6 +80,12 @@ local function in_scope(self, fn, ...)
   return hold_given_back(hold, xpcall(scope.run, note, nil, held, hold, fn, ...))
 end
 
+--- fn(…) holding a permit that was taken, which is given back however that ends.
+function semaphore.hold(self, fn, ...)
+  if in_generator() then return in_scope(self, fn, ...) end
+  return given_back(self, xpcall(fn, note, ...))
+end
+
 --- fn(…) holding a permit, which is given back however that ends.
 ---@param fn function
 ---@return any ... what fn returns
@@ -69,14 +93,13 @@ function Semaphore:with(fn, ...)
   dots.colon(Semaphore, self, "semaphore", "with")
   check.callable("fn", fn)
   take(self)
-  if in_generator() then return in_scope(self, fn, ...) end
-  return given_back(self, xpcall(fn, note, ...))
+  return semaphore.hold(self, fn, ...)
 end
 
 local function itself(self)
   return self
 end
-semaphore.holders[Semaphore.with], semaphore.holders[in_scope] = itself, itself
+semaphore.holders[semaphore.hold], semaphore.holders[in_scope] = itself, itself
 
 ---@class tusk.Lease
 local Lease = {}
@@ -142,7 +165,7 @@ function semaphore.new(size)
   if check.integer("size", size) < 1 then
     check.fail("size: at least 1 is needed, got " .. size, { argument = "size" })
   end
-  return setmetatable({ available = size, size = size, line = kernel.queue_new() }, Semaphore)
+  return setmetatable({ available = size, size = size, waiting = 0, line = kernel.queue_new() }, Semaphore)
 end
 
 return semaphore

@@ -12,7 +12,7 @@ local waits = {}
 local NAMED = 3 -- tasks that a text names, of many
 
 ---@class tusk.Waits what a task waits on
----@field kind string "await" "tasks" (of a scope) "recv" "send" "semaphore" "pool" "watch" "select" "module"
+---@field kind string "await" "tasks" (of a scope) "recv" "send" "semaphore" "pool" "bulkhead" "limiter" "watch" "select" "module"
 ---@field text string follows "waits"
 ---@field what string|nil "channel 1", "semaphore 2": the same number is the same thing; the name of a scope
 ---@field tasks integer[]|nil ids of the tasks it needs: awaited, children, holders of the permits, the loader
@@ -90,7 +90,26 @@ function on_thing.semaphore(report, task, sem)
   local pool = in_host(task, function(_, first)
     if type(first) == "table" and rawget(first, "gate") == sem then return first end
   end)
-  return on_permit(report, pool and "pool" or "semaphore", pool or sem, sem)
+  local kind = pool and getmetatable(pool).__name or "semaphore"
+  return on_permit(report, kind, pool or sem, sem)
+end
+
+local function on_limiter(report, limiter)
+  local what = number(report, "limiter", limiter)
+  local name = rawget(limiter, "name")
+  return { kind = "limiter", text = "for " .. what .. (name and (' "%s"'):format(name) or ""), what = what }
+end
+
+on_thing["limiter line"] = function(report, _, line)
+  return on_limiter(report, line.limiter)
+end
+
+-- The first in a limiter's line sleeps until it may: not all that sleep wait for nothing but the time.
+local function on_time(report, task)
+  local line = in_host(task, function(source, first)
+    if source == "=[tusk.limiter.line]" and type(first) == "table" and rawget(first, "limiter") then return first end
+  end)
+  return line and on_limiter(report, line.limiter)
 end
 
 function on_thing.watch(report, _, watch)
@@ -175,8 +194,8 @@ function waits.report()
   for _, task in ipairs(report.tasks) do report.lines[kernel.awaiters(task)] = task end
   for _, task in ipairs(report.tasks) do
     local kind, what, how = kernel.waits_on(task)
-    local describe = BY_KIND[kind]
-    local on = describe and describe(report, task, what, how)
+    local describe = BY_KIND[kind] or on_time
+    local on = describe(report, task, what, how)
     if on then
       report.on[task] = on
       on.tasks = ids(on.of)

@@ -98,6 +98,18 @@ describe("what a task waits on", function()
     end)
   end)
 
+  it("is a limiter, for the first in line and for those behind it", function()
+    local l, unnamed = @limiter { rate = 1, per = "1h", name = "mails" }, @limiter { rate = 1, per = "1h" }
+    l:acquire()
+    unnamed:acquire()
+    with_tasks({ @(l:acquire()), @(l:acquire()), @(unnamed:run(print)) }, function(first, second, third)
+      assert.matches('^for limiter %d+ "mails"$', on(first).text)
+      assert.same(on(first), on(second))
+      assert.equal("limiter", on(third).kind)
+      assert.not_equal(on(first).what, on(third).what)
+    end)
+  end)
+
   it("is each case of a select", function()
     local ch, watch, tick = @channel(), @watch(1), @every("1h")
     with_tasks({ @(@sleep("1h")) }, function(task)

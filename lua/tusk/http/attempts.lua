@@ -41,21 +41,31 @@ end
 -- The pause after a failure; raises it if it was the last.
 local function pause_after_error(plan, err, attempt, started, since)
   local again = not sending.is_spent(plan) and retry.wants(plan.retry, err, attempt, since)
-  local seconds = again and retry.pause(plan.retry, attempt, nil, time_left(plan, started))
+  local seconds = again and retry.pause(plan.retry, attempt, retry.floor(err), time_left(plan, started))
   if not seconds then error(retry.spent(err, attempt), 0) end
   return seconds
 end
 
---- once(plan, started), again as long as the plan's policy says so. Returns the last answer, whatever its status.
----@param plan tusk.http.Plan
----@param once fun(plan: tusk.http.Plan, started: number|nil): tusk.http.Response
----@return tusk.http.Response
-function attempts.run(plan, once)
-  if not plan.retry then return once(plan) end
+-- An attempt has its own time, if that is less than what is left: it is as if it had begun so much earlier.
+local function send(plan, once, started)
+  local own = plan.attempt_timeout
+  if own and plan.patient then return core.timeout(own, once, plan, started) end
+  if own and own < plan.timeout then started = math.min(started, core.now() - (plan.timeout - own)) end
+  return once(plan, started)
+end
+
+-- An attempt, under what there is to be around each.
+local function try(plan, once, started)
+  if plan.guard then return plan.guard(send, plan, once, started) end
+  return send(plan, once, started)
+end
+
+local function run(plan, once)
   local started, attempt = core.now(), 1
+  if not plan.retry then return try(plan, once, started) end
   while true do
     local since = retry.mark()
-    local ok, answer = pcall(once, plan, started)
+    local ok, answer = pcall(try, plan, once, started)
     local seconds
     if ok then
       seconds = pause_after(plan, answer, attempt, started)
@@ -67,6 +77,22 @@ function attempts.run(plan, once)
     core.sleep(seconds)
     attempt = attempt + 1
   end
+end
+
+local LATER = 0.05 -- seconds
+
+--- once(plan, started), again as long as the plan's policy says so. Returns the last answer, whatever its status.
+---@param plan tusk.http.Plan
+---@param once fun(plan: tusk.http.Plan, started: number|nil): tusk.http.Response
+---@return tusk.http.Response
+function attempts.run(plan, once)
+  if not plan.policy then
+    if not plan.retry then return once(plan) end
+    return run(plan, once)
+  end
+  if plan.stream or plan.patient or not plan.guard or plan.timeout == 0 then return run(plan, once) end
+  -- what waits for its turn has no more time than the request; that one says itself when it is late, and is counted
+  return core.timeout(plan.timeout + LATER, run, plan, once)
 end
 
 return attempts

@@ -13,7 +13,7 @@ local verbs = require "tusk.http.verbs"
 
 local client = {}
 
-local INHERITED = { "timeout", "connect_timeout", "max_body", "redirects", "tls", "retry", "proxy", "unix" }
+local INHERITED = { "timeout", "connect_timeout", "max_body", "redirects", "tls", "retry", "policy", "proxy", "unix" }
 
 -- The URL of a path, or of an absolute URL on the same server: a client's credentials go nowhere else.
 local function target_of(base, path)

@@ -5,6 +5,7 @@ local credentials = require "tusk.http.credentials"
 local headers = require "tusk.http.headers"
 local multipart = require "tusk.http.multipart"
 local operators = require "tusk.operators"
+local policy = require "tusk.policy"
 local route = require "tusk.http.route"
 local sending = require "tusk.http.sending"
 local url = require "tusk.http.url"
@@ -13,20 +14,20 @@ local options = {}
 
 options.request = check.names {
   "headers", "query", "json", "form", "multipart", "body", "bearer", "basic", "timeout", "connect_timeout", "max_body",
-  "redirects", "tls", "stream", "stall", "retry", "proxy", "unix", "length",
+  "redirects", "tls", "stream", "stall", "retry", "proxy", "unix", "length", unpack(policy.NAMES),
 }
 options.send = check.names { "method", "url", unpack(options.request) }
 options.download = check.names {
   "headers", "query", "bearer", "basic", "timeout", "connect_timeout", "max_body", "redirects", "tls", "stall",
-  "retry", "proxy", "unix", "on_progress", "mode",
+  "retry", "proxy", "unix", "on_progress", "mode", unpack(policy.NAMES),
 }
 options.upload = check.names {
   "headers", "query", "bearer", "basic", "timeout", "connect_timeout", "max_body", "redirects", "tls", "stall", "retry",
-  "proxy", "unix", "on_progress", "method",
+  "proxy", "unix", "on_progress", "method", unpack(policy.NAMES),
 }
 options.client = {
   "base", "headers", "timeout", "connect_timeout", "max_body", "redirects", "bearer", "basic", "tls", "stall",
-  "max_connections", "retry", "proxy", "unix", "cookies",
+  "max_connections", "retry", "proxy", "unix", "cookies", unpack(policy.NAMES),
 }
 
 local TIMEOUT, CONNECT_TIMEOUT, STALL = 30, 10, 30 -- seconds
@@ -62,6 +63,9 @@ local IDEMPOTENT = { GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS
 ---@field jar userdata|nil where cookies are kept
 ---@field idempotent boolean it may be carried out twice
 ---@field retry table|nil how it is sent again
+---@field policy tusk.Policy|nil what each attempt is made under
+---@field guard function|nil that policy, as a function around an attempt
+---@field attempt_timeout number|nil seconds for one attempt
 ---@field lines string[]|nil the header lines as they are sent
 ---@field label string|nil the URL as errors show it
 ---@field spec userdata|nil what the binding has made of it; it keeps the plan
@@ -141,15 +145,25 @@ local function stall_of(v)
   return seconds
 end
 
+-- What a policy asks for, unless the options themselves do.
+local function policy_of(plan, opts, kept)
+  plan.policy = policy.from(opts, kept)
+  local parts = plan.policy and plan.policy.parts or {}
+  plan.timeout = check.duration("timeout", opts.timeout, parts.timeout or TIMEOUT)
+  plan.attempt_timeout = parts.attempt_timeout
+  plan.retry = attempts.policy(opts.retry)
+  if opts.retry == nil then plan.retry = parts.retry end
+end
+
 --- Checks what a request and a client have in common; raises kind `argument`.
-function options.limits(plan, opts)
-  plan.timeout = check.duration("timeout", opts.timeout, TIMEOUT)
+---@param kept boolean|nil are they for many requests?
+function options.limits(plan, opts, kept)
+  policy_of(plan, opts, kept)
   plan.connect_timeout = check.duration("connect_timeout", opts.connect_timeout, CONNECT_TIMEOUT)
   plan.stall = stall_of(opts.stall)
   plan.max_body = check.size("max_body", opts.max_body, MAX_BODY)
   plan.redirects = redirects_of(opts.redirects)
   route.set(plan, opts)
-  plan.retry = attempts.policy(opts.retry)
   return plan
 end
 
@@ -163,7 +177,8 @@ local function new_plan(method, parts)
     user = nil, password = nil, bearer = nil, idempotent = IDEMPOTENT[method], timeout = TIMEOUT, stream = false,
     connect_timeout = CONNECT_TIMEOUT, stall = STALL, max_body = MAX_BODY, redirects = REDIRECTS,
     tls = route.NO_TLS, proxy = nil, through = nil, unix = nil, jar = nil,
-    sources = nil, patient = nil, upload = nil, length = nil, peer = parts.peer, retry = nil, lines = nil, label = nil, spec = nil,
+    sources = nil, patient = nil, upload = nil, length = nil, peer = parts.peer, retry = nil, policy = nil, guard = nil,
+    attempt_timeout = nil, lines = nil, label = nil, spec = nil,
   }
 end
 
@@ -209,11 +224,15 @@ function options.plan(method, target, opts)
   plan.idempotent = plan.idempotent or headers.has(plan.headers, "idempotency-key")
     or plan.retry and plan.retry.unsafe or false
   credentials.set(plan, opts)
-  body_of(plan, opts) -- the last: it may read files
+  body_of(plan, opts) -- it may read files
+  -- a hedge is a request beside another: a streamed answer belongs to the scope it is asked for in, and a body that is
+  -- made while it is sent is sent by one
+  local hedged = plan.idempotent and not plan.stream and not plan.sources or false
+  plan.guard = plan.policy and policy.guard(plan.policy, hedged)
   return plan
 end
 
---- A client's options, checked, as defaults for its requests.
+--- A client's options, checked, as defaults for its requests: what its policies are made of becomes one. They are taken over.
 function options.defaults(opts)
   check.options(opts, options.client)
   if opts.base ~= nil then url.parse(opts.base) end
@@ -223,7 +242,9 @@ function options.defaults(opts)
   check.opt_boolean("cookies", opts.cookies)
   local n = check.opt_integer("max_connections", opts.max_connections)
   if n and n < 1 then check.fail("max_connections: 1 or more expected", { argument = "max_connections" }) end
-  options.limits({}, opts)
+  local made = options.limits({}, opts, true).policy
+  for _, name in ipairs(policy.NAMES) do opts[name] = nil end
+  opts.policy = made
   return opts
 end
 

@@ -141,7 +141,7 @@ semaphore.holders[Pool.with], semaphore.holders[leave] = gate_of, gate_of
 function Pool:close()
   dots.colon(Pool, self, "pool", "close")
   self.closed = true
-  while kernel.wake_in(self.gate.line) do self.gate.available = self.gate.available - 1 end
+  semaphore.release_all(self.gate)
   while self.entries[1] do discard(self, table.remove(self.entries)) end
 end
 
