@@ -49,12 +49,14 @@ for name in pairs(STATEFUL) do
   make[name] = function(v, called) return stateful(name, v, called) end
 end
 
+local RETRY = { "budget", unpack(retry.OPTIONS) }
+
 function make.retry(v)
   if v == true then return retry.policy() end
   if type(v) ~= "table" then
     check.fail("retry: true or a table such as { attempts = 3 } expected, got " .. type(v), { argument = "retry" })
   end
-  return retry.policy(v)
+  return retry.policy(v, RETRY)
 end
 
 local function seconds(name)

@@ -14,7 +14,14 @@ local retry = {}
 ---@field jitter string|nil "full": from nothing to all of it; "none"
 ---@field on function|string|string[]|nil what to try again for: on(err, attempt), or kinds; errors that are `retryable`
 
+---@field budget number|nil further attempts for each call that there was, of one policy that is kept; no limit
+
 retry.OPTIONS = { "attempts", "base", "cap", "jitter", "on" }
+
+---@class tusk.RetryPolicy what retry.policy makes
+local Policy = { __name = "retry policy" }
+
+local SAVED = 10 -- further attempts that a budget holds at most, and begins with
 
 local JITTERS = { full = true, none = true }
 
@@ -38,18 +45,45 @@ function retry.judge(on)
   end
 end
 
---- The options, checked, with what is not given filled in.
+local function budget_of(budget)
+  if budget == nil then return nil end
+  if check.number("budget", budget) > 0 and budget < math.huge then return budget end
+  check.fail("budget: more than nothing is needed, got " .. tostring(budget), { argument = "budget" })
+end
+
+--- The options, checked, with what is not given filled in. Every run with one of these shares its budget.
 ---@param opts tusk.RetryOptions|nil
 ---@param allowed string[]|nil the options there may be
+---@return tusk.RetryPolicy
 function retry.policy(opts, allowed)
   opts = check.options(opts, allowed or retry.OPTIONS)
   local attempts, jitter = check.opt_integer("attempts", opts.attempts) or 3, opts.jitter or "full"
   if attempts < 1 then check.fail("attempts: at least 1 is needed", { argument = "attempts" }) end
   if not JITTERS[jitter] then check.fail('jitter: write "full" or "none"', { argument = "jitter" }) end
-  return {
-    attempts = attempts, jitter = jitter, judge = retry.judge(opts.on),
+  return setmetatable({
+    attempts = attempts, jitter = jitter, judge = retry.judge(opts.on), budget = budget_of(opts.budget), saved = SAVED,
     base = check.duration("base", opts.base, 0.1), cap = check.duration("cap", opts.cap, 10),
-  }
+  }, Policy)
+end
+
+--- Is it what retry.policy makes?
+function retry.is_policy(v)
+  return getmetatable(v) == Policy
+end
+
+--- A call begins, which earns its share of the budget.
+---@param policy tusk.RetryPolicy
+function retry.begin(policy)
+  local budget = policy.budget
+  if budget then policy.saved = math.min(policy.saved + budget, SAVED) end
+end
+
+-- Takes one further attempt from the budget, if there is one and it has that.
+local function afford(policy)
+  if not policy.budget then return true end
+  if policy.saved < 1 then return false end
+  policy.saved = policy.saved - 1
+  return true
 end
 
 -- Callers that failed together do not come back together: the pause is anything up to what has grown.
@@ -59,7 +93,7 @@ local function grown(policy, attempt)
   return longest * operators.get("random").int(0, 2 ^ 20) / 2 ^ 20
 end
 
---- The pause before the next attempt; nil: there is none, or it could not begin in time.
+--- The pause before the next attempt; nil: there is none, or it could not begin in time, or the budget is used up.
 ---@param policy table from retry.policy
 ---@param attempt integer the one that has failed
 ---@param floor number|nil seconds that must pass, if somebody has said so
@@ -69,7 +103,7 @@ function retry.pause(policy, attempt, floor, left)
   if attempt >= policy.attempts then return nil end
   local seconds = math.max(grown(policy, attempt), floor or 0)
   if seconds >= math.min(left or math.huge, kernel.remaining() or math.huge) then return nil end
-  return seconds
+  return afford(policy) and seconds or nil
 end
 
 local marks = setmetatable({}, { __mode = "k" }) -- error → which mark it was given; one table may be raised again and again
@@ -132,6 +166,7 @@ end
 ---@param policy table from retry.policy
 function retry.run(policy, fn, ...)
   local attempt = 1
+  retry.begin(policy)
   while true do
     local since = made
     local ok, n, err, b, c = count(xpcall(fn, errors.note, ...))

@@ -58,6 +58,15 @@ describe("@http with policies", function()
     end)
   end)
 
+  it("keeps a client's budget of further attempts", function()
+    answering({ BUSY }, function(s)
+      local client = @http.client { base = s.url, retry = { attempts = 5, base = "1ms", budget = 0.1 } }
+      for _ = 1, 20 do client.get("/") end
+      assert.is_true(#s.requests > 30 and #s.requests <= 32, tostring(#s.requests))
+      assert.equal("budget", fails("argument", client.get, "/", { retry = { budget = 1 } }).argument)
+    end)
+  end)
+
   it("limits each attempt", function()
     answering({ BUSY, BUSY, OK }, function(s)
       local l = @limiter { rate = 1000, burst = 5 }

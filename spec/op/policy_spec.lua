@@ -81,6 +81,22 @@ describe("@policy", function()
     assert.equal("closed", p.parts.breaker:state())
   end)
 
+  on_clock("keeps a budget of further attempts for all calls, so that what is down is not stormed", function()
+    local p, attempts = @policy { retry = { attempts = 5, base = "1ms", budget = 0.2 } }, 0
+    local function fail()
+      attempts = attempts + 1
+      down()
+    end
+    for _ = 1, 100 do fails(p.run, p, fail) end
+    assert.is_true(attempts > 100 + 20 and attempts <= 100 + 20 + 10, tostring(attempts))
+    for _ = 1, 100 do p:run(tostring, 1) end -- earns it again
+    attempts = 0
+    fails(p.run, p, fail)
+    assert.equal(5, attempts)
+    assert.equal("budget", fails(@retry, { budget = 1 }, print).argument)
+    assert.equal("budget", fails(@policy, { retry = { budget = 0 } }).argument)
+  end)
+
   on_clock("has a time for all and one for each attempt", function()
     local p = @policy { timeout = "10s", retry = { attempts = 9, base = "1s", jitter = "none" }, attempt_timeout = "2s" }
     local began = 0

@@ -7,15 +7,19 @@ local sending = require "tusk.http.sending"
 
 local attempts = {}
 
-local OPTIONS = { "attempts", "base", "cap", "jitter", "unsafe" }
+local OPTIONS = { "attempts", "base", "cap", "jitter", "unsafe", "budget" }
 
 --- What `retry =` asks for, checked; nil for nothing.
 ---@param opts table|boolean|nil
-function attempts.policy(opts)
-  if not opts then return nil end
+---@param kept boolean|nil is it for many requests, which can share a budget?
+function attempts.policy(opts, kept)
+  if not opts or retry.is_policy(opts) then return opts or nil end
   if opts == true then return retry.policy() end
   if type(opts) ~= "table" then
     check.fail("retry: true or a table such as { attempts = 3 } expected, got " .. type(opts), { argument = "retry" })
+  end
+  if not kept and opts.budget ~= nil then
+    check.fail("budget: is for many calls; give it to a client, or to a @policy", { argument = "budget" })
   end
   local policy = retry.policy(opts, OPTIONS)
   policy.unsafe = check.opt_boolean("retry.unsafe", opts.unsafe)
@@ -63,6 +67,7 @@ end
 local function run(plan, once)
   local started, attempt = core.now(), 1
   if not plan.retry then return try(plan, once, started) end
+  retry.begin(plan.retry)
   while true do
     local since = retry.mark()
     local ok, answer = pcall(try, plan, once, started)

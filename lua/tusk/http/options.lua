@@ -151,7 +151,7 @@ local function policy_of(plan, opts, kept)
   local parts = plan.policy and plan.policy.parts or {}
   plan.timeout = check.duration("timeout", opts.timeout, parts.timeout or TIMEOUT)
   plan.attempt_timeout = parts.attempt_timeout
-  plan.retry = attempts.policy(opts.retry)
+  plan.retry = attempts.policy(opts.retry, kept)
   if opts.retry == nil then plan.retry = parts.retry end
 end
 
@@ -242,9 +242,10 @@ function options.defaults(opts)
   check.opt_boolean("cookies", opts.cookies)
   local n = check.opt_integer("max_connections", opts.max_connections)
   if n and n < 1 then check.fail("max_connections: 1 or more expected", { argument = "max_connections" }) end
-  local made = options.limits({}, opts, true).policy
+  local made = options.limits({}, opts, true)
   for _, name in ipairs(policy.NAMES) do opts[name] = nil end
-  opts.policy = made
+  opts.policy = made.policy
+  if opts.retry then opts.retry = made.retry end
   return opts
 end
 

@@ -6,6 +6,8 @@ local retry = require "tusk.retry"
 ---@param fn function|nil
 return function(opts, fn, ...)
   if check.is_callable(opts) then return retry.run(retry.policy(nil), opts, fn, ...) end
-  check.table("opts", opts)
+  if check.table("opts", opts).budget ~= nil then
+    check.fail("budget: is for many calls; write @policy{ retry = { budget = … } }, and keep it", { argument = "budget" })
+  end
   return retry.run(retry.policy(opts), check.callable("fn", fn), ...)
 end
