@@ -104,6 +104,18 @@ describe("@hedge", function()
     assert.is_true(late >= 5 and late <= 15)
   end)
 
+  on_clock("counts the time of one that was cancelled too: else it would come to ask ever sooner", function()
+    local h, took = @hedge { after = "p90" }, {}
+    for _ = 1, 20 do h:run(function() @sleep(0.1) end) end
+    for i = 1, 30 do
+      local began = test.now()
+      h:run(taking { 10, 0.01 })
+      took[i] = test.now() - began
+    end
+    near(0.11, took[1])
+    assert.is_true(took[30] > 0.13)
+  end)
+
   on_clock("of two tasks at once goes its own way for each", function()
     local h = @hedge { after = 1 }
     local a, b = @all(@(h:run(taking { 5, 1 })), @(h:run(taking { 0.5 })))

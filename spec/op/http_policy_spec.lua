@@ -67,6 +67,20 @@ describe("@http with policies", function()
     end)
   end)
 
+  it("waits with the next attempt until the breaker lets it through, of anything that was not sent", function()
+    for _, verb in ipairs { "get", "post" } do
+      answering({ BUSY, OK }, function(s)
+        local client = @http.client {
+          base = s.url, breaker = { min = 1, open = "50ms", probes = 1 },
+          retry = { attempts = 3, base = "1ms", jitter = "none" },
+        }
+        if verb == "post" then assert.equal(503, client.post("/").status) end -- what was sent is not sent again
+        local r = client[verb]("/")
+        assert.same({ 200, verb == "get" and 3 or 2, 2 }, { r.status, r.attempts, #s.requests })
+      end)
+    end
+  end)
+
   it("limits each attempt", function()
     answering({ BUSY, BUSY, OK }, function(s)
       local l = @limiter { rate = 1000, burst = 5 }

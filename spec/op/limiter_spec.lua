@@ -157,6 +157,20 @@ describe("@limiter", function()
     near(1, at)
   end)
 
+  on_clock("does not count what somebody wanted who waits no longer", function()
+    local l = @limiter { rate = 1, burst = 5 }
+    l:acquire(5)
+    @scope(function(s)
+      s:spawn(l.acquire, l)
+      local many = s:spawn(l.acquire, l, 5)
+      assert.equal("limited", fails(l.acquire, l, 1, { timeout = "3s" }).kind)
+      many:cancel()
+      @yield()
+      l:acquire(1, { timeout = "3s" })
+      near(2, test.now())
+    end)
+  end)
+
   on_clock("says how things stand without waiting", function()
     local l = @limiter { rate = 2, burst = 5 }
     assert.same({ ok = true, limit = 5, remaining = 2, retry_after = 0, reset = 1.5 }, l:try(3))

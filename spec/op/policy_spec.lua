@@ -61,6 +61,19 @@ describe("@policy", function()
     assert.same({ 1, 1, 5 }, { log.in_use, log.taken, log.remaining })
   end)
 
+  on_clock("takes nothing from the limiter for what the breaker refuses, and no place while it waits for the limiter", function()
+    local p = @policy { breaker = true, limiter = { rate = 1 }, bulkhead = { max = 1 } }
+    p.parts.breaker:isolate()
+    assert.equal("breaker_open", fails(p.run, p, print).kind)
+    assert.equal(0, p.parts.limiter.taken)
+    p.parts.breaker:reset()
+    p:run(tostring, 1)
+    @scope(function(s)
+      s:spawn(p.run, p, tostring, 1)
+      assert.equal(0, p.parts.bulkhead:stats().in_use)
+    end)
+  end)
+
   on_clock("limits retries too, and lets the breaker count attempts", function()
     local p = @policy { retry = NO_JITTER, breaker = { min = 3, window = "5m" }, limiter = { rate = 0.1, burst = 1 } }
     local fn, calls = succeeding(3)
