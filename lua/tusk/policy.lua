@@ -84,6 +84,14 @@ for name in pairs(STATEFUL) do
   end
 end
 
+-- Its key is one of the call's own arguments.
+function around.limiter(part, inner)
+  return function(fn, ...)
+    part:enter(...)
+    return inner(fn, ...)
+  end
+end
+
 function around.retry(part, inner)
   return function(fn, ...) return retry.run(part, inner, fn, ...) end
 end
@@ -105,14 +113,22 @@ local function made_of(parts)
   return setmetatable({ parts = parts, chain = chain }, Policy)
 end
 
+-- As around, for what is the operator's own: a breaker's probe and a bulkhead's place need no scope that is to see to them.
+local function inside(name, parts, inner)
+  local part = parts[name]
+  local run = part and part.run_inside or nil
+  if not run then return wrap(name, parts, inner) end
+  return function(fn, ...) return run(part, inner, fn, ...) end
+end
+
 --- guard(fn, …) runs fn(…) within breaker, limiter and bulkhead, and hedge if wanted: for operators that see to
---- timeouts and retries themselves. nil: the policy has none of these.
+--- timeouts and retries themselves. fn is the operator's own. nil: the policy has none of these.
 ---@param self tusk.Policy
 ---@param hedged boolean
 ---@return function|nil
 function policy.guard(self, hedged)
   local chain = hedged and wrap("hedge", self.parts, call) or call
-  for i = #ATTEMPT - 1, 1, -1 do chain = wrap(ATTEMPT[i], self.parts, chain) end
+  for i = #ATTEMPT - 1, 1, -1 do chain = inside(ATTEMPT[i], self.parts, chain) end
   return chain ~= call and chain or nil
 end
 

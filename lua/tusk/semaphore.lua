@@ -80,7 +80,13 @@ local function in_scope(self, fn, ...)
   return hold_given_back(hold, xpcall(scope.run, note, nil, held, hold, fn, ...))
 end
 
---- fn(…) holding a permit that was taken, which is given back however that ends.
+--- fn(…) holding a permit that was taken, which is given back however that ends. fn is the host's own: it hands nothing
+--- to a coroutine of the user's before it ends, which could drop it.
+function semaphore.hold_inside(self, fn, ...)
+  return given_back(self, xpcall(fn, note, ...))
+end
+
+--- The same for any fn.
 function semaphore.hold(self, fn, ...)
   if in_generator() then return in_scope(self, fn, ...) end
   return given_back(self, xpcall(fn, note, ...))
@@ -99,7 +105,7 @@ end
 local function itself(self)
   return self
 end
-semaphore.holders[semaphore.hold], semaphore.holders[in_scope] = itself, itself
+for _, fn in ipairs { semaphore.hold, semaphore.hold_inside, in_scope } do semaphore.holders[fn] = itself end
 
 ---@class tusk.Lease
 local Lease = {}

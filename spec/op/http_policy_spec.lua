@@ -86,6 +86,10 @@ describe("@http with policies", function()
       local l = @limiter { rate = 1000, burst = 5 }
       assert.equal(200, @http.get(s.url .. "/", { limiter = l, retry = { base = "1ms" } }).status)
       assert.equal(3, l.taken)
+      local url
+      local keyed = @limiter { rate = 1, key = function(u) url = u return u end }
+      @http.get(s.url .. "/x", { limiter = keyed, query = { a = 1 } })
+      assert.equal(s.url .. "/x?a=1", url)
     end)
   end)
 
@@ -137,6 +141,14 @@ describe("@http with policies", function()
         limiter = { rate = 1000 },
       }
       assert.equal("fine", client.get("/", { stream = true }):text())
+      -- in a generator too, where what one holds usually has a scope that sees to it
+      local probing = @breaker { min = 1, probes = 1, open = "1ms" }
+      @try(probing.run, probing, error, { kind = "timeout" })
+      repeat @sleep "1ms" until probing:state() == "half_open"
+      local read = coroutine.wrap(function()
+        coroutine.yield((client.get("/", { stream = true, breaker = probing }):text()))
+      end)
+      assert.equal("fine", read())
     end)
   end)
 

@@ -74,6 +74,15 @@ describe("@policy", function()
     end)
   end)
 
+  on_clock("asks the limiter's key function with the arguments of the call", function()
+    for _, more in ipairs { {}, { breaker = true, bulkhead = { max = 5 }, attempt_timeout = "1m" } } do
+      local seen = {}
+      more.limiter = { rate = 1, key = function(...) seen[#seen + 1] = { n = select("#", ...), ... } return (...) end }
+      @policy(more):run(tostring, "oslo", nil)
+      assert.same({ { n = 2, "oslo", nil } }, seen)
+    end
+  end)
+
   on_clock("limits retries too, and lets the breaker count attempts", function()
     local p = @policy { retry = NO_JITTER, breaker = { min = 3, window = "5m" }, limiter = { rate = 0.1, burst = 1 } }
     local fn, calls = succeeding(3)

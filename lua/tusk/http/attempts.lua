@@ -51,17 +51,17 @@ local function pause_after_error(plan, err, attempt, started, since)
 end
 
 -- An attempt has its own time, if that is less than what is left: it is as if it had begun so much earlier.
-local function send(plan, once, started)
+local function send(_, plan, once, started)
   local own = plan.attempt_timeout
   if own and plan.patient then return core.timeout(own, once, plan, started) end
   if own and own < plan.timeout then started = math.min(started, core.now() - (plan.timeout - own)) end
   return once(plan, started)
 end
 
--- An attempt, under what there is to be around each.
+-- An attempt, under what there is to be around each: a limiter's key may be made of the URL.
 local function try(plan, once, started)
-  if plan.guard then return plan.guard(send, plan, once, started) end
-  return send(plan, once, started)
+  if plan.guard then return plan.guard(send, plan.address, plan, once, started) end
+  return send(plan.address, plan, once, started)
 end
 
 local function run(plan, once)

@@ -120,6 +120,11 @@ function Breaker:run(fn, ...)
   return leave(self, generation, xpcall(fn, note, ...))
 end
 
+--- The same for an operator's own fn, which no coroutine of the user's can drop: what that opens belongs to the caller's scope.
+function Breaker:run_inside(fn, ...)
+  return leave(self, enter(self), xpcall(fn, note, ...))
+end
+
 --- "closed", "open", "half_open" or "isolated".
 ---@return string
 function Breaker:state()

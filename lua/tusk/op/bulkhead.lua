@@ -5,7 +5,7 @@ local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local semaphore = require "tusk.semaphore"
 
-local take, hold = semaphore.take, semaphore.hold
+local take, hold, hold_inside = semaphore.take, semaphore.hold, semaphore.hold_inside
 
 ---@class tusk.Bulkhead
 local Bulkhead = { __name = "bulkhead" }
@@ -20,16 +20,25 @@ local function refuse(self)
   error(err, 0)
 end
 
+local function enter(self)
+  local gate = self.gate
+  if gate.available == 0 and gate.waiting >= self.queue then refuse(self) end
+  take(gate)
+  return gate
+end
+
 --- All values of fn(…), once there is a place; `limited` if too many wait for one.
 ---@param fn function
 ---@return any ... what fn returns
 function Bulkhead:run(fn, ...)
   dots.colon(Bulkhead, self, "bulkhead", "run")
   if type(fn) ~= "function" then check.callable("fn", fn) end
-  local gate = self.gate
-  if gate.available == 0 and gate.waiting >= self.queue then refuse(self) end
-  take(gate)
-  return hold(gate, fn, ...)
+  return hold(enter(self), fn, ...)
+end
+
+--- The same for an operator's own fn, which no coroutine of the user's can drop: what that opens belongs to the caller's scope.
+function Bulkhead:run_inside(fn, ...)
+  return hold_inside(enter(self), fn, ...)
 end
 
 --- How it stands: { in_use, waiting, max, queue }.

@@ -91,13 +91,18 @@ function Limiter:try(n, opts)
   }
 end
 
+--- Takes one for a call with these arguments, as `run` does.
+function Limiter:enter(...)
+  return acquire(self, 1, self.key_for and check.string("what key returns", self.key_for(...)) or self.key)
+end
+
 --- fn(…), once one may be had; all values pass through.
 ---@param fn function
 ---@return any ... what fn returns
 function Limiter:run(fn, ...)
   dots.colon(Limiter, self, "limiter", "run")
   if type(fn) ~= "function" then check.callable("fn", fn) end
-  acquire(self, 1, self.key_for and check.string("what key returns", self.key_for(...)) or self.key)
+  self:enter(...)
   return fn(...)
 end
 
