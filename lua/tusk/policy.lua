@@ -110,7 +110,7 @@ local function made_of(parts)
   local chain = wrap("attempt_timeout", parts, call)
   for i = #ATTEMPT, 1, -1 do chain = wrap(ATTEMPT[i], parts, chain) end
   chain = wrap("timeout", parts, wrap("retry", parts, chain))
-  return setmetatable({ parts = parts, chain = chain }, Policy)
+  return setmetatable({ parts = parts, chain = chain, guards = {} }, Policy)
 end
 
 -- As around, for what is the operator's own: a breaker's probe and a bulkhead's place need no scope that is to see to them.
@@ -127,9 +127,12 @@ end
 ---@param hedged boolean
 ---@return function|nil
 function policy.guard(self, hedged)
+  local made = self.guards[hedged]
+  if made ~= nil then return made or nil end
   local chain = hedged and wrap("hedge", self.parts, call) or call
   for i = #ATTEMPT - 1, 1, -1 do chain = inside(ATTEMPT[i], self.parts, chain) end
-  return chain ~= call and chain or nil
+  self.guards[hedged] = chain ~= call and chain
+  return self.guards[hedged] or nil
 end
 
 --- All values of fn(…), run under all that the policy is made of.

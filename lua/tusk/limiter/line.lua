@@ -15,6 +15,7 @@ local line = {}
 ---@field first integer how many the first wants
 ---@field due number when the first may, as far as known: those behind it may a gap later for each that is wanted
 ---@field busy boolean is there a first?
+---@field failed any what the store has failed with: so do all who stand here
 
 local Line = { __name = "limiter line" }
 
@@ -50,10 +51,25 @@ local function pass_on(limiter, self, key, ok)
   limiter.lines[key] = nil
 end
 
+-- The store is away: nobody waits for it to fail once more for each of them.
+local function fail_all(limiter, self, key, err)
+  self.failed = err
+  limiter.lines[key] = nil
+  while kernel.wake_in(self.line) do end
+end
+
+-- Is it about the one who asked alone?
+local function is_own(err)
+  return errors.is(err, "cancelled") or errors.is(err, "limited")
+end
+
 -- Stands behind the others. Who is woken is the first: a cancelled one has left before.
 local function stand(self, n)
   local ok, gone = pcall(kernel.park_in, self.line)
-  if ok and not gone then return end
+  if ok and not gone then
+    if self.failed ~= nil then error(self.failed, 0) end
+    return
+  end
   self.wanted = self.wanted - n
   if not ok then error(gone, 0) end
   kernel.cancelled()
@@ -74,7 +90,7 @@ function line.wait(limiter, key, n, seconds, refuse)
   self.busy, self.first = true, n
   local ok, err = xpcall(be_first, errors.note, self, key, n, refuse)
   self.wanted = self.wanted - n
-  pass_on(limiter, self, key, ok)
+  if ok or is_own(err) then pass_on(limiter, self, key, ok) else fail_all(limiter, self, key, err) end
   if not ok then errors.rethrow(err) end
 end
 
