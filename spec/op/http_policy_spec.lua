@@ -1,5 +1,6 @@
 -- @http with breaker, limiter, bulkhead, hedge, attempt_timeout and policy.
 local raw_server = require "spec.support.raw_server"
+local temp = require "spec.support.temp"
 
 local response = raw_server.response
 local OK, BUSY = response(200, {}, "fine"), response(503, {}, "busy")
@@ -118,6 +119,35 @@ describe("@http with policies", function()
       assert.is_false(fails("timeout", @http.post, s.url .. "/", opts).retryable)
       assert.equal(1, #s.requests)
       assert.equal(200, @http.get(s.url .. "/", opts).status)
+    end)
+  end)
+
+  it("sends a body that is made while it is sent once, whatever a hedge would like", function()
+    @scope(function(scope)
+      raw_server.with(function(connection)
+        scope:spawn(function()
+          @sleep "30ms" -- the hedge would have begun long since
+          connection:write(OK)
+        end)
+      end, function(s)
+        local client = @http.client { base = s.url, hedge = "1ms", timeout = "10s" }
+        local pieces = { "one ", "two" }
+        local r = client.put("/", { body = function() return table.remove(pieces, 1) end, length = 7 })
+        assert.same({ 200, 1, 1 }, { r.status, #s.requests, s.accepted })
+        assert.equal("one two", s.requests[1].body)
+      end)
+    end)
+  end)
+
+  it("gives each attempt at an upload its time, and the whole of it none", function()
+    temp.dir(function(dir)
+      local path = temp.write(dir .. "/f", "content")
+      answering({ "silence", OK }, function(s)
+        local policies = { attempt_timeout = "50ms", breaker = @breaker(), retry = { attempts = 2, base = "1ms" } }
+        local r = @http.upload(s.url .. "/", path, policies)
+        assert.same({ 200, 2, 2 }, { r.status, r.attempts, #s.requests })
+        assert.equal("content", s.requests[2].body)
+      end)
     end)
   end)
 
