@@ -106,6 +106,7 @@ static int set_up(struct handle *h, const struct spec *s)
     if (h->spec == s->id)
         return 0;
     h->spec = 0;
+    h->tainted |= s->host; // libcurl goes on choosing cookies by that name
     curl_easy_setopt(h->easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(s->connect_timeout));
     curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, s->headers);
     set_stream(h, s);
@@ -210,7 +211,7 @@ void handle_give(struct handle *h)
         http->in_use = h->next;
     if (h->next)
         h->next->prev = h->prev;
-    if (http->spares == SPARE_MAX || cleanse(h)) {
+    if (http->spares == SPARE_MAX || h->tainted || cleanse(h)) {
         handle_free(h);
         return;
     }

@@ -83,6 +83,7 @@ struct spec {
     uint8_t env_proxy; /* as the environment says */
     uint8_t stream;    /* the body is to be read in pieces */
     uint8_t follow;    /* but not that of a redirect */
+    uint8_t host;      /* the headers name one */
 };
 
 /* An easy handle and what goes with it, malloc'ed and used again and again. */
@@ -95,6 +96,7 @@ struct handle {
     long timeout;    /* milliseconds, as it is set up */
     uint8_t running; /* in the multi */
     uint8_t special; /* set up with what the next must not see */
+    uint8_t tainted; /* and no reset makes it forget */
     uint8_t mail;    /* it belongs to a struct mail, as its first member */
     struct buffer head, body;
     curl_mime *mime; /* what it sends, or NULL */

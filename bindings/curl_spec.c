@@ -1,4 +1,6 @@
 /* curl_spec.c: what requests are made from. */
+#include <strings.h>
+
 #include "curl_http.h"
 
 static const char *text_field(lua_State *L, const char *name)
@@ -32,6 +34,7 @@ static void read_lines(lua_State *L, struct spec *s, int n)
     for (int i = 0; i < n; i++) {
         lua_rawgeti(L, 2, i + 1);
         list[i].data = (char *)luaL_checkstring(L, -1);
+        s->host |= !strncasecmp(list[i].data, "host:", 5);
         list[i].next = i + 1 < n ? &list[i + 1] : NULL;
         lua_pop(L, 1);
     }

@@ -268,17 +268,32 @@ describe("@http.client with cookies", function()
     end, answer)
   end)
 
+  -- The same, but /away leads to the same server by another name.
+  local function leads_away(connection, request)
+    if request.target ~= "/away" or request.header("host"):find("^localhost") then return answer(connection, request) end
+    local port = request.header("host"):match(":(%d+)")
+    connection:write(response(302, { ("Location: http://localhost:%s/away"):format(port) }))
+  end
+
   it("does not send them to the host that a redirect leads to", function()
     with_server(function(s)
       local client = @http.client { base = s.url, cookies = true }
       client.get("/login")
       assert.equal("none", client.get("/away"):text())
       assert.equal("localhost:" .. s.port, s.requests[3].header("host"))
-    end, function(connection, request)
-      if request.target ~= "/away" or request.header("host"):find("^localhost") then return answer(connection, request) end
-      local port = request.header("host"):match(":(%d+)")
-      connection:write(response(302, { ("Location: http://localhost:%s/away"):format(port) }))
-    end)
+    end, leads_away)
+  end)
+
+  -- libcurl remembers the host that a request has named, past the request and past a reset of its handle.
+  it("does not send them there though a request before has named its host itself", function()
+    with_server(function(s)
+      @http.get(s.url .. "/x", { headers = { host = "a.example" } })
+      local client = @http.client { base = s.url, cookies = true }
+      client.get("/login")
+      assert.equal("none", client.get("/away"):text())
+      assert.equal("none", client.get("/x", { headers = { host = "b.example" } }):text())
+      assert.equal("id=42", client.get("/x"):text())
+    end, leads_away)
   end)
 
   it("lets go of them with the client", function()
