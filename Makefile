@@ -154,25 +154,32 @@ $(BENCH): $(BUILD)/bench/%: bench/workloads/%/c.c bench/lib/bench.h
 
 # ---- installing ----
 
-LIBDIR = $(DESTDIR)$(PREFIX)/lib
+ROOT = $(DESTDIR)$(PREFIX)
+LIBDIR = $(ROOT)/lib
+VERSION = $(eval VERSION := $(shell sed -n 's/.*TUSK_VERSION *"\(.*\)".*/\1/p' host/tusk.h))$(VERSION)
+PLUGIN_FILES = $(shell cd plugins && find . -mindepth 2 -type f ! -path './*/spec/*' -printf '%P\n' | LC_ALL=C sort)
+fill_in = sed 's/@VERSION@/$(VERSION)/' host/install/$(1).in >$(2)/$(1)
 
-install: ## program, library, headers and bindings into DESTDIR/PREFIX
+install: ## program, library, headers, bindings, plugins, man pages into DESTDIR/PREFIX
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory install-files
 
 install-files:
-	install -d $(DESTDIR)$(PREFIX)/{bin,include} $(LIBDIR)/{pkgconfig,tusk/bindings}
-	install -m 755 $(BUILD)/tusk $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 host/tusk.h host/tusk_lua.h $(DESTDIR)$(PREFIX)/include/
+	install -d $(ROOT)/{bin,include} $(LIBDIR)/{pkgconfig,cmake/Tusk,tusk/bindings} \
+	  $(ROOT)/share/tusk/plugins $(ROOT)/share/man/{man1,man3}
+	install -m 755 $(BUILD)/tusk $(ROOT)/bin/
+	install -m 644 host/tusk.h host/tusk_lua.h $(ROOT)/include/
 	install -m 644 $(BUILD)/libtusk.a $(LIBDIR)/
 	install -m 755 $(BUILD)/libtusk.so.0 $(LIBDIR)/
 	ln -sf libtusk.so.0 $(LIBDIR)/libtusk.so
 	install -m 755 $(BINDING_SO) $(LIBDIR)/tusk/bindings/
-	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' \
-	  'Name: tusk' 'Description: an async host for Lua' \
-	  "Version: $$(sed -n 's/.*TUSK_VERSION *"\(.*\)".*/\1/p' host/tusk.h)" \
-	  'Requires.private: luajit libuv' 'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -ltusk' \
-	  'Libs.private: -ldl -lpthread' >$(LIBDIR)/pkgconfig/tusk.pc
+	$(call fill_in,tusk.pc,$(LIBDIR)/pkgconfig)
+	$(call fill_in,tusk-static.pc,$(LIBDIR)/pkgconfig)
+	install -m 644 host/install/TuskConfig.cmake $(LIBDIR)/cmake/Tusk/
+	$(call fill_in,TuskConfigVersion.cmake,$(LIBDIR)/cmake/Tusk)
+	install -m 644 docs/man/*.1 $(ROOT)/share/man/man1/
+	install -m 644 docs/man/*.3 $(ROOT)/share/man/man3/
+	@for f in $(PLUGIN_FILES); do install -D -m 644 "plugins/$$f" "$(ROOT)/share/tusk/plugins/$$f"; done
 
 clean: ## removes build/ and build-*/
 	rm -rf build build-*
@@ -181,7 +188,7 @@ clean: ## removes build/ and build-*/
 
 DEPS := gcc g++ libc6-dev pkg-config libuv1-dev lua-luv lua-luv-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev \
   libhiredis-dev libpcre2-dev libsimdjson-dev ca-certificates tzdata
-DEPS_TEST := lua-busted lua-check clang-format cppcheck nginx openssl python3-aiosmtpd redis-server sqlite3
+DEPS_TEST := lua-busted lua-check clang-format cmake cppcheck mandoc nginx openssl python3-aiosmtpd redis-server sqlite3
 
 # Only what is missing: when all is there it needs neither root nor a network.
 define install_packages
@@ -266,8 +273,11 @@ $(BUILD)/libtusk.a: $(HOST_OBJ)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/libtusk.so.0: $(HOST_OBJ)
-	$(CC) -shared $(SANITIZE) -Wl,-soname,libtusk.so.0 -o $@ $^ $(LIBS)
+# Its own calls stay in it, whatever else the process has loaded.
+LINK_LIBRARY = $(CC) -shared $(SANITIZE) -Wl,-Bsymbolic-functions,--version-script=host/libtusk.map
+
+$(BUILD)/libtusk.so.0: $(HOST_OBJ) host/libtusk.map
+	$(LINK_LIBRARY) -Wl,-soname,libtusk.so.0 -o $@ $(HOST_OBJ) $(LIBS)
 
 $(BUILD)/libtusk.so: $(BUILD)/libtusk.so.0
 	ln -sf $(<F) $@

@@ -37,14 +37,27 @@ static int own_folder(char out[PATH_MAX])
     return 0;
 }
 
+/*
+ * Bindings use the library's functions, by name. One that was loaded for a single user of the
+ * process (a Lua module, a plugin of an editor) is shown to them, and stays as they do.
+ */
+static void show_to_bindings(void)
+{
+    Dl_info info;
+    if (dladdr((void *)modules_open, &info) && info.dli_fname)
+        // cppcheck-suppress leakReturnValNotUsed
+        (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL | RTLD_NODELETE);
+}
+
 static void *open_binding(lua_State *L, const char *name)
 { // on failure leaves what was tried on top
     static const char *const places[] = {"%s/bindings/%s.so", "%s/../lib/tusk/bindings/%s.so",
-                                         "%s/tusk/bindings/%s.so"};
+                                         "%s/tusk/bindings/%s.so", "%s/../../tusk/bindings/%s.so"};
     char folder[PATH_MAX];
     lua_pushliteral(L, "");
     if (own_folder(folder))
         return NULL;
+    show_to_bindings();
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         const char *path = lua_pushfstring(L, places[i], folder, name);
         void *library = access(path, F_OK) ? NULL : dlopen(path, RTLD_NOW | RTLD_NODELETE);

@@ -8,15 +8,16 @@
 #ifndef TUSK_LUA_H
 #define TUSK_LUA_H 1
 
-#include <lauxlib.h>
-#include <lua.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
 
 #ifdef __cplusplus
-extern "C" {
+extern "C" { // Lua's headers do not say it themselves
 #endif
+
+#include <lauxlib.h>
+#include <lua.h>
 
 #define TUSK_LUA_EXPORT __attribute__((visibility("default")))
 
