@@ -139,20 +139,27 @@ bool push_value(lua_State *L, dom::element e, int depth)
 
 // Failing.
 
+struct source {
+    const char *text;
+    size_t len;
+    int depth;
+    size_t line; // the number of its first one
+};
+
 void set_number(lua_State *L, const char *key, size_t value)
 {
     lua_pushnumber(L, static_cast<double>(value));
     lua_setfield(L, -2, key);
 }
 
-int raise_fault(lua_State *L, const char *text, const json_fault *f, const char *name)
+int raise_fault(lua_State *L, const source *from, const json_fault *f, const char *name)
 {
-    size_t line = 1, column = 1;
+    size_t line = from->line, column = 1;
     for (size_t i = 0; i < f->offset; i++) {
-        if (text[i] == '\n') {
+        if (from->text[i] == '\n') {
             line++;
             column = 1;
-        } else if ((text[i] & 0xc0) != 0x80) {
+        } else if ((from->text[i] & 0xc0) != 0x80) {
             column++;
         }
     }
@@ -169,15 +176,15 @@ int raise_fault(lua_State *L, const char *text, const json_fault *f, const char 
     return lua_error(L);
 }
 
-int refuse(lua_State *L, const char *text, size_t len, int depth, error_code code)
+int refuse(lua_State *L, const source *from, error_code code)
 {
     json_fault f;
     const char *name = luaL_optstring(L, 3, nullptr);
     if (code == MEMALLOC)
         return luaL_error(L, "not enough memory");
-    if (!json_locate(text, len, static_cast<unsigned>(depth), &f))
+    if (!json_locate(from->text, from->len, static_cast<unsigned>(from->depth), &f))
         f = json_fault{"json.syntax", error_message(code), 0};
-    return raise_fault(L, text, &f, name);
+    return raise_fault(L, from, &f, name);
 }
 
 // A byte order mark is allowed and means nothing.
@@ -186,13 +193,16 @@ size_t mark_length(const char *text, size_t len)
     return len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
 }
 
-// decode(text, depth, name or nil, keep nulls) -> value
+// decode(text, depth, name or nil, keep nulls, number of its first line or nil) -> value
 int op_decode(lua_State *L)
 {
-    size_t len;
-    const char *text = luaL_checklstring(L, 1, &len);
-    int depth = static_cast<int>(luaL_checkinteger(L, 2));
-    size_t skip = mark_length(text, len);
+    source from;
+    from.text = luaL_checklstring(L, 1, &from.len);
+    from.depth = static_cast<int>(luaL_checkinteger(L, 2));
+    from.line = static_cast<size_t>(luaL_optnumber(L, 5, 1));
+    size_t skip = mark_length(from.text, from.len);
+    from.text += skip;
+    from.len -= skip;
     lua_settop(L, NULL_AT);
     lua_pushvalue(L, lua_upvalueindex(UP_NULL));
     if (!lua_toboolean(L, NULL_AT))
@@ -200,15 +210,15 @@ int op_decode(lua_State *L)
     lua_replace(L, NULL_AT);
     lua_settop(L, NULL_AT);
     dom::parser *parser = parser_of(L, json_take(L));
-    error_code code = parser->allocate(len, DEPTH_MAX + 8);
+    error_code code = parser->allocate(from.len, DEPTH_MAX + 8);
     dom::element root;
     if (code == SUCCESS)
-        code = parser->parse(text + skip, len - skip, true).get(root);
-    bool built = code == SUCCESS && push_value(L, root, depth);
+        code = parser->parse(from.text, from.len, true).get(root);
+    bool built = code == SUCCESS && push_value(L, root, from.depth);
     if (!built) {
         lua_settop(L, BOX_AT);
         json_give(L, BOX_AT);
-        return refuse(L, text + skip, len - skip, depth, code == SUCCESS ? DEPTH_ERROR : code);
+        return refuse(L, &from, code == SUCCESS ? DEPTH_ERROR : code);
     }
     json_give(L, BOX_AT);
     return 1;

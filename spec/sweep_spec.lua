@@ -439,6 +439,17 @@ describe("cancelled at every point, files keep their promises:", function()
     end,
   })
 
+  case("json", "lines of a file, left in the middle too", function(path)
+    assert.equal(3, @json.lines(@file.lines(path)):count())
+    assert.same({ a = 1 }, @json.lines(@file.lines(path)):first())
+  end, {
+    setup = function()
+      local path = fresh()
+      @file.write(path, '{"a":1}\n2\n3\n')
+      return path
+    end,
+  })
+
   case("file", "chunks, and what is left of them", function(path)
     local chunks = @file.chunks(path, 2)
     assert.equal("ab", chunks())

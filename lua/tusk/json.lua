@@ -26,7 +26,10 @@ end
 
 local raw = bind(array.mark, null, make_int, int_text)
 
-local function depth_check(depth)
+--- How deep a text may be nested: 64 unless told. Raises when that is no depth.
+---@param depth integer|nil
+---@return integer
+function json.depth(depth)
   if depth == nil then return DEPTH end
   check.integer("depth", depth)
   if depth < 1 or depth > DEPTH_MAX then
@@ -40,8 +43,9 @@ end
 ---@param depth integer|nil how deep it may be nested; 64
 ---@param name string|nil where the text is from, for messages
 ---@param nulls boolean|nil null is tusk.null everywhere, not only in arrays
-function json.decode(text, depth, name, nulls)
-  return raw.decode(text, depth_check(depth), name, nulls)
+---@param line integer|nil the number of its first line, for messages; 1
+function json.decode(text, depth, name, nulls, line)
+  return raw.decode(text, json.depth(depth), name, nulls, line)
 end
 
 --- The JSON text of a value. Raises json.value.
@@ -51,7 +55,7 @@ end
 ---@param depth integer|nil how deep it may be nested; 64
 ---@return string
 function json.encode(value, pretty, sort, depth)
-  return raw.encode(value, pretty, sort, depth_check(depth))
+  return raw.encode(value, pretty, sort, json.depth(depth))
 end
 
 return json

@@ -242,33 +242,3 @@ describe("@json.encode", function()
     assert.truthy(failure(@json.encode, {}, { sorted = true }).message:find('did you mean "sort"', 1, true))
   end)
 end)
-
-describe("@json.lines", function()
-  local function source(lines)
-    local i = 0
-    return function()
-      i = i + 1
-      return lines[i]
-    end
-  end
-
-  it("reads a value from each line that is not blank", function()
-    local list = {}
-    for v in @json.lines(source { '{"a":1}', "", "  ", "2", "null" }) do list[#list + 1] = v end
-    assert.same({ { a = 1 }, 2, null }, list)
-  end)
-
-  it("says which line is wrong", function()
-    local next_value = @json.lines(source { "1", "", "{" })
-    assert.equal(1, next_value())
-    local e = failure(next_value)
-    assert.equal("json.syntax", e.kind)
-    assert.equal(3, e.line)
-  end)
-
-  it("refuses what is no iterator", function()
-    local e = failure(@json.lines, "[1]")
-    assert.equal("argument", e.kind)
-    assert.truthy(e.message:find("such as @file.lines(path), got a string", 1, true))
-  end)
-end)

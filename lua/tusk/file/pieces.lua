@@ -39,10 +39,12 @@ function pieces.lines(at, path, opts)
   local max = check.size("max", opts.max, LINE_MAX)
   local stream = opened(at, path, opts)
   local function close() raw.close(stream) end
-  return Lines.new(function() return within(opts, chunk, stream, CHUNK) end, close, max, function(line)
+  local lines = Lines.new(function() return within(opts, chunk, stream, CHUNK) end, close, max, function(line)
     errors.raise("file.too_large", ("line %d of \"%s\" is longer than %d bytes"):format(line, path, max),
       { path = path, line = line })
   end)
+  lines.path = path -- for the messages of whoever reads them
+  return lines
 end
 
 -- __collects: what is left open is closed by collection.

@@ -2,11 +2,11 @@
 local check = require "tusk.check"
 local codec = require "tusk.json"
 local dots = require "tusk.dots"
-local errors = require "tusk.errors"
+local lines = require "tusk.json.lines"
 
 local json = {}
 
-local DECODE, ENCODE, LINES = { "depth", "nulls" }, { "pretty", "sort", "depth" }, { "depth" }
+local DECODE, ENCODE = { "depth", "nulls" }, { "pretty", "sort", "depth" }
 
 --- The value of a JSON text.
 ---@param text string UTF-8
@@ -33,35 +33,13 @@ function json.encode(value, opts)
   return codec.encode(value, opts.pretty, opts.sort, opts.depth)
 end
 
-local function decode_line(line, number, depth)
-  local ok, value = pcall(codec.decode, line, depth)
-  if ok then return value end
-  if not errors.is(value, "json") then error(value, 0) end
-  errors.raise(value.kind, ("text line %d: %s"):format(number, value.message),
-    { line = number, column = value.column, cause = value })
-end
-
---- An iterator over the values of JSON lines; blank ones are passed over, null is tusk.null.
----@param source fun(): string|nil an iterator over lines, such as @file.lines(path)
----@param opts { depth: integer }|nil
----@return fun(): any
+--- The values of JSON lines, one by one; blank ones are passed over, null is tusk.null.
+---@param source any text, or an iterator over lines such as @file.lines(path), or whatever @stream takes
+---@param opts tusk.JsonLinesOptions|nil
+---@return table values an iterator, with :close() and the methods of a stream
 function json.lines(source, opts)
-  if not check.is_callable(source) then
-    check.fail(("source: an iterator over lines expected, such as @file.lines(path), got a %s"):format(type(source)),
-      { argument = "source" })
-  end
-  local depth = check.options(opts, LINES).depth
-  local number = 0
-  return function()
-    local line
-    repeat
-      line, number = source(), number + 1
-    until line == nil or line:find("%S")
-    if line == nil then return nil end
-    local value = decode_line(line, number, depth)
-    if value == nil then return require "tusk.null" end
-    return value
-  end
+  dots.check("json", json, source, "lines(source)")
+  return lines(source, opts)
 end
 
 return json
