@@ -1,7 +1,6 @@
 /* host.c: one host: its memory, opening, closing. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "host.h"
 #include "modules.h"
@@ -113,14 +112,14 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
     if (!out)
         return TUSK_E_ARG;
     *out = NULL;
-    if (c && c->abi != TUSK_ABI)
-        return TUSK_E_ABI;
     struct tusk *h = calloc(1, sizeof *h);
     if (!h)
         return TUSK_E_NOMEM;
-    if (c)
-        memcpy(&h->config, c,
-               c->struct_size < sizeof h->config ? c->struct_size : sizeof h->config);
+    tusk_rc rc = config_take(h, c);
+    if (rc)
+        goto fail_config;
+    owner_take(h);
+    rc = TUSK_E_NOMEM;
     h->posted_tail = &h->posted;
     h->before_poll_tail = &h->before_poll;
     h->root.on_error = ON_ERROR_LOG;
@@ -151,8 +150,9 @@ fail_loop:
     uv_mutex_destroy(&h->post_mutex);
 fail_mutex:
     timer_free_all(h);
+fail_config:
     free(h);
-    return TUSK_E_NOMEM;
+    return rc;
 }
 
 /* Cancels all tasks and lets them end; those that have not in time are left where they are. */
@@ -165,10 +165,12 @@ static void end_tasks(struct tusk *h)
         loop_turn(h, 1);
 }
 
-void tusk_close(tusk_host *h)
+tusk_rc tusk_close(tusk_host *h)
 {
-    if (!h)
-        return;
+    tusk_rc rc = h ? host_check_outside(h) : TUSK_OK;
+    if (rc || !h)
+        return rc;
+    h->inside = 1;
     end_tasks(h);
     while (h->at_close) {
         struct tusk_hook *k = h->at_close;
@@ -184,43 +186,7 @@ void tusk_close(tusk_host *h)
     task_free_all(h);
     timer_free_all(h);
     free(h);
-}
-
-/* ---- small things ---- */
-
-uint32_t tusk_abi(void)
-{
-    return TUSK_ABI;
-}
-
-const char *tusk_version(void)
-{
-    return TUSK_VERSION;
-}
-
-const char *tusk_strerror(tusk_rc rc)
-{
-    static const char *const texts[] = {"ok",
-                                        "bad argument",
-                                        "not enough memory",
-                                        "wrong version of the library",
-                                        "not in this state",
-                                        "syntax error",
-                                        "error in Lua",
-                                        "input or output error"};
-    return (size_t)rc < sizeof texts / sizeof *texts ? texts[rc] : "unknown error";
-}
-
-void tusk_config_init_sized(tusk_config *c, uint32_t size, uint32_t abi)
-{
-    memset(c, 0, size);
-    c->struct_size = size;
-    c->abi = abi;
-}
-
-const char *tusk_errmsg(const tusk_host *h)
-{
-    return h->message;
+    return TUSK_OK;
 }
 
 /* Keeps the text of the error on top of the stack. */
@@ -254,7 +220,10 @@ static int start_source(lua_State *L)
 tusk_rc tusk_load_source(tusk_host *h, const char *name, const char *source, size_t length)
 {
     struct source s = {name, source, length};
-    if (!h || !name || !source)
-        return TUSK_E_ARG;
+    tusk_rc rc = host_check(h);
+    if (rc)
+        return rc;
+    if (!name || !source)
+        return host_refuse(h, TUSK_E_ARG, "a source has a name and a text");
     return lua_cpcall(h->L, start_source, &s) ? failed(h, TUSK_E_SYNTAX) : TUSK_OK;
 }

@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -154,6 +155,9 @@ struct tusk {
     void *alloc_ud;
     size_t bytes;
     tusk_config config;
+    tusk_limits limits;
+    _Atomic pthread_t owner;
+    atomic_int inside; /* a call that runs Lua, or callbacks, goes on */
 
     struct task *current;
     struct task *ready_head, *ready_tail;
@@ -220,6 +224,22 @@ static inline struct tusk *host_of(lua_State *L)
     lua_getallocf(L, &ud);
     return ud;
 }
+
+/* config.c */
+/* Copies a struct that may be an older, shorter one, or a newer whose own fields are all zero; -1:
+ * they are not. */
+int config_copy(void *to, size_t own, const void *from, uint32_t theirs);
+tusk_rc config_take(struct tusk *h, const tusk_config *c);
+
+/* owner.c: what every function of tusk.h that is not [any] begins with */
+void owner_take(struct tusk *h);
+/* TUSK_OK: h is there and the caller's. */
+tusk_rc host_check(struct tusk *h);
+/* The same, and no callback of h runs. */
+tusk_rc host_check_outside(struct tusk *h);
+/* Keeps the text for tusk_errmsg and returns rc. */
+tusk_rc host_refuse(struct tusk *h, tusk_rc rc, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* task.c: the only place that resumes or yields a task. */
 void task_ready(struct tusk *h, struct task *t, int nargs);

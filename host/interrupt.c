@@ -25,7 +25,7 @@ static void on_hook(lua_State *L, lua_Debug *ar)
 
 void tusk_interrupt(tusk_host *h)
 {
-    tusk_shutdown(h);
+    tusk_stop(h);
     if (h->insisting)
         return;
     atomic_store(&h->interrupted, 1);

@@ -157,9 +157,14 @@ static void unblock_sigpipe(const sigset_t *old, int was_pending)
 tusk_rc tusk_run(tusk_host *h)
 {
     sigset_t mask;
+    tusk_rc rc = host_check_outside(h);
+    if (rc)
+        return rc;
     int pending = block_sigpipe(&mask), stuck = 0;
+    h->inside = 1;
     while (!stuck && (h->live || h->ready_head))
         stuck = loop_turn(h, 1);
+    h->inside = 0;
     unblock_sigpipe(&mask, pending);
     if (h->lost)
         return TUSK_E_NOMEM;
@@ -169,6 +174,9 @@ tusk_rc tusk_run(tusk_host *h)
 tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
 {
     sigset_t mask;
+    if (host_check_outside(h))
+        return TUSK_STEP_ERROR;
+    h->inside = 1;
     int pending = block_sigpipe(&mask);
     int jumps = clock_may_jump(h);
     uv_timer_stop(&h->alarm); // it is for a poll that blocks
@@ -187,6 +195,7 @@ tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
     hold_ended(h);
     uv_run(&h->loop, UV_RUN_NOWAIT);
     unblock_sigpipe(&mask, pending);
+    h->inside = 0;
     return h->ready_head ? TUSK_STEP_MORE : h->live ? TUSK_STEP_WAITING : TUSK_STEP_IDLE;
 }
 
@@ -213,7 +222,7 @@ void tusk_wakeup(tusk_host *h)
     uv_async_send(&h->async);
 }
 
-void tusk_shutdown(tusk_host *h)
+void tusk_stop(tusk_host *h)
 {
     atomic_store(&h->stop, 1);
     uv_async_send(&h->async);

@@ -101,9 +101,11 @@ static void handle_signals(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
-static void log_line(void *ud, tusk_level level, const char *line, size_t length)
+static void log_line(void *ud, tusk_level level, const char *plugin, const char *line,
+                     size_t length)
 {
     (void)ud;
+    (void)plugin;
     (void)level;
     cli_log_line(line, length);
 }

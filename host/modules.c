@@ -167,7 +167,7 @@ static int op_log(lua_State *L)
     size_t n;
     const char *line = luaL_checklstring(L, 2, &n);
     if (h->config.log)
-        h->config.log(h->config.ud, (tusk_level)lua_tointeger(L, 1), line, n);
+        h->config.log(h->config.ud, (tusk_level)lua_tointeger(L, 1), NULL, line, n);
     return 0;
 }
 

@@ -224,7 +224,7 @@ static void lose(struct tusk *h)
     static const char line[] = "tusk: a task has failed, and there was no memory to say more";
     h->lost = 1;
     if (h->config.log)
-        h->config.log(h->config.ud, TUSK_LOG_ERROR, line, sizeof line - 1);
+        h->config.log(h->config.ud, TUSK_LOG_ERROR, NULL, line, sizeof line - 1);
 }
 
 /* Ends one whose children have all ended -> its owner, if that was waiting for this alone. */

@@ -9,9 +9,11 @@ static const char code[] = "@spawn({ name = 'child' }, @(@sleep('1h')))\n@sleep(
 
 static int lines;
 
-static void log_line(void *ud, tusk_level level, const char *line, size_t length)
+static void log_line(void *ud, tusk_level level, const char *plugin, const char *line,
+                     size_t length)
 {
     (void)ud;
+    (void)plugin;
     lines++;
     if (level == TUSK_LOG_INFO && memmem(line, length, "2 tasks\n", 8) &&
         memmem(line, length, "in @sleep at dump:2", 19) && memmem(line, length, "\"child\"", 7))
