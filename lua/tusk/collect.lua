@@ -3,10 +3,11 @@ local collect = {}
 
 local sources = setmetatable({}, { __mode = "k" })
 
---- fn(owner, emit) calls emit(type, name, help, labels, value) for each of its figures. It must not wait. It is asked
---- as long as its owner lives.
+--- fn(owner, emit) calls emit(type, name, help, labels, value, merge) for each of its figures. It must not wait. It is
+--- asked as long as its owner lives. Where several owners give one figure with the same labels, it is their sum, or with
+--- merge = "max" the largest.
 ---@param owner table|userdata
----@param fn fun(owner: any, emit: fun(type: string, name: string, help: string, labels: table, value: number|table))
+---@param fn fun(owner: any, emit: fun(type: string, name: string, help: string, labels: table, value: number|table, merge: string|nil))
 function collect.add(owner, fn)
   sources[owner] = fn
 end

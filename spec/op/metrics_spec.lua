@@ -247,6 +247,68 @@ describe("@metrics", function()
     assert.is_table(nameless)
   end)
 
+  -- The figure of that name with that label.
+  local function figure(name, label, value)
+    local metric = find(name)
+    for _, sample in ipairs(metric and metric.samples or {}) do
+      if sample.labels[label] == value then return sample.value end
+    end
+  end
+
+  it("tells of caches that have a name", function()
+    local cache = @cache.open("memory:", { name = "spec", size = "4KiB" })
+    local function told(name) return figure("tusk_cache_" .. name, "cache", "spec") end
+    cache.set("a", 1)
+    cache.get("a")
+    cache.get("none")
+    cache.remember("b", "1h", @("x"))
+    pcall(cache.remember, "c", "1h", error)
+    assert.same({ 1, 3, 2, 1, 0 }, { told "hits_total", told "misses_total", told "loads_total", told "load_failures_total", told "loading" })
+    assert.same({ 2, 4096, 0, 0 }, { told "entries", told "max_bytes", told "evictions_total", told "expirations_total" })
+    for i = 1, 10 do cache.set("big" .. i, ("x"):rep(500)) end
+    assert.is_true(told "evictions_total" > 0)
+    assert.is_true(told "bytes" > 2000 and told "bytes" <= 4096)
+    assert.is_nil(told "down")
+    assert.matches('# TYPE tusk_cache_bytes gauge\n', @metrics.prometheus())
+  end)
+
+  it("tells of the default cache, of one being loaded, and of a server that is down", function()
+    @cache.get("spec: none")
+    assert.is_true(figure("tusk_cache_misses_total", "cache", "default") >= 1)
+    local cache = @cache.open("redis://127.0.0.1:1/0", { name = "spec down" })
+    assert.equal(0, figure("tusk_cache_down", "cache", "spec down"))
+    local function quiet() end
+    test.fake("log", { info = quiet, warn = quiet }, @scope, function(s)
+      local go = s:channel()
+      local task = s:spawn(cache.remember, "a", "1h", function() return (go:recv()) end)
+      @sleep(0)
+      while figure("tusk_cache_loading", "cache", "spec down") == 0 do @yield() end
+      go:send(7)
+      assert.equal(7, task:await())
+    end)
+    assert.equal(1, figure("tusk_cache_down", "cache", "spec down"))
+    assert.is_nil(figure("tusk_cache_entries", "cache", "spec down"))
+    cache.close()
+  end)
+
+  it("gives one figure for several of one name", function()
+    local pools, breakers = {}, {}
+    for i = 1, 2 do
+      pools[i] = @pool { name = "spec twins", open = function() return {} end, max = i }
+      breakers[i] = @breaker { name = "spec twins" }
+    end
+    breakers[1]:isolate()
+    assert.equal(3, figure("tusk_pool_max", "pool", "spec twins"))
+    assert.equal(3, figure("tusk_breaker_state", "name", "spec twins"))
+    local seen = {}
+    for line in @metrics.prometheus():gmatch "[^\n]+" do
+      local series = line:match "^([^#].*) "
+      assert.is_nil(series and seen[series], series)
+      if series then seen[series] = true end
+    end
+    assert.equal(2, #pools)
+  end)
+
   it("counts the calls of operators when it is asked to", function()
     local result = program.run({ "-e", [[
       for _ = 1, 3 do @file.exists("/") end

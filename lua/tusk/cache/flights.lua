@@ -24,7 +24,7 @@ Flights.AGAIN = {}
 
 --- No load under way yet.
 function Flights.new()
-  return setmetatable({ by_key = {}, loads = 0 }, Flights)
+  return setmetatable({ by_key = {}, loads = 0, failures = 0 }, Flights)
 end
 
 -- Runs in the flight's own task. Keeps what body raises for those who wait.
@@ -35,6 +35,7 @@ local function fly(self, flight, body, a, b, c)
   local ok, value = xpcall(body, errors.at_base, flight, a, b, c)
   flying[me] = before
   flight.done, flight.ok, flight.value = true, ok, value
+  if not ok then self.failures = self.failures + 1 end
   if self.by_key[flight.key] == flight then self.by_key[flight.key] = nil end
   while wake_in(flight.line) do end
   if not ok and errors.is(value, "cancelled") then error(value, 0) end

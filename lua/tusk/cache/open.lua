@@ -1,15 +1,17 @@
 -- open.lua: a cache by its URL.
 local check = require "tusk.check"
+local collect = require "tusk.collect"
+local figures = require "tusk.cache.figures"
 local Flights = require "tusk.cache.flights"
 local Notice = require "tusk.cache.notice"
 local view = require "tusk.cache.view"
 
-local OPTIONS = { "size", "prefix", "on_down", "timeout" }
+local OPTIONS = { "name", "size", "prefix", "on_down", "timeout" }
 local FOR = { size = "memory:", prefix = "redis:", on_down = "redis:", timeout = "redis:" }
 
 local function belongs(kind, opts)
   for name in pairs(check.options(opts, OPTIONS)) do
-    if FOR[name] ~= kind then
+    if FOR[name] and FOR[name] ~= kind then
       check.fail(("%s: an option of a %s cache, this one is %s"):format(name, FOR[name], kind), { argument = name })
     end
   end
@@ -44,15 +46,31 @@ local function scheme_of(url)
   return url:match("^[%a+]+:") or ""
 end
 
+-- A store, and what is loaded into it.
+local Space = {}
+Space.__index = Space
+
+function Space:stats()
+  local stats, flights = self.store:stats(), self.flights
+  stats.loads, stats.failures, stats.loading = flights.loads, flights.failures, flights:count()
+  return stats
+end
+
 --- The functions of the cache at a URL.
 ---@param url string "memory:", or one that @redis.open takes
----@param opts table|nil { size = } of the memory; of a server { prefix =, on_down =, timeout = }
+---@param opts table|nil { name = } for figures; { size = } of the memory; of a server { prefix =, on_down =, timeout = }
 ---@return table cache, tusk.cache.Store
 return function(url, opts)
   check.string("url", url)
   local make = stores[scheme_of(url)]
   if not make then check.fail(('url: %q is no cache; write "memory:" or "redis://host:port/db"'):format(url), { argument = "url" }) end
+  opts = opts or {}
+  local name = type(opts) == "table" and check.opt_string("name", opts.name) or nil
   local notice = Notice.new()
-  local store = make(url, opts or {}, notice)
-  return view.over({ store = store, flights = Flights.new(), notice = notice, rests = {}, resting = 0 }, ""), store
+  local store = make(url, opts, notice)
+  local space = setmetatable({
+    name = name, store = store, flights = Flights.new(), notice = notice, rests = {}, resting = 0,
+  }, Space)
+  if name then collect.add(space, figures) end
+  return view.over(space, ""), store
 end

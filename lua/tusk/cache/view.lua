@@ -165,11 +165,10 @@ local function several(ns, space, prefix, tags)
   end
 
   --- What the whole cache holds and has done, as far as this process knows.
-  ---@return { hits: integer, misses: integer, loads: integer, loading: integer } and more, which depends on the store
+  ---@return { hits: integer, misses: integer, loads: integer, failures: integer, loading: integer } and more, which
+  ---  depends on the store
   function ns.stats()
-    local stats = store:stats()
-    stats.loads, stats.loading = flights.loads, flights:count()
-    return stats
+    return space:stats()
   end
 end
 

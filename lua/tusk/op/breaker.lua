@@ -149,7 +149,8 @@ local NUMBERS = { closed = 0, half_open = 1, open = 2, isolated = 3 }
 -- Figures of those that have a name, for @metrics.
 local function figures(self, emit)
   local labels = { name = self.name }
-  emit("gauge", "tusk_breaker_state", "0 closed, 1 half open, 2 open, 3 isolated", labels, NUMBERS[state_of(self)])
+  emit("gauge", "tusk_breaker_state", "0 closed, 1 half open, 2 open, 3 isolated", labels, NUMBERS[state_of(self)],
+    "max")
   window.advance(self.window, now())
   emit("gauge", "tusk_breaker_failures", "failures within a breaker's window", labels, self.window.bad)
   emit("counter", "tusk_breaker_opened_total", "how often a breaker has opened", labels, self.opened)

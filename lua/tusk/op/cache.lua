@@ -6,7 +6,7 @@ local open = require "tusk.cache.open"
 local view = require "tusk.cache.view"
 
 local function configured()
-  local options, place = {}, "memory:"
+  local options, place = { name = "default" }, "memory:"
   for name, value in pairs(core.config("cache")) do
     if name == "url" then place = value else options[name] = value end
   end

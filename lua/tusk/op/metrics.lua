@@ -119,16 +119,25 @@ local function sorted(samples)
   table.sort(samples, function(a, b) return places[a] < places[b] end)
 end
 
+-- Two with one name and the same labels would be refused by who reads the text: they are one.
+local function merged(sample, value, merge)
+  sample.value = merge == "max" and math.max(sample.value, value) or sample.value + value
+end
+
 local function emitter(found)
-  return function(kind, name, help, labels, value)
+  local places = {} -- name → labels → sample
+  return function(kind, name, help, labels, value, merge)
     local metric = found[name]
     if not metric then
       metric = { name = name, type = kind, help = help, samples = {} }
-      found[name] = metric
+      found[name], places[name] = metric, {}
     end
+    local place = place_of(labels)
+    local there = places[name][place]
+    if there then return merged(there, value, merge) end
     local sample = type(value) == "table" and value or { value = value }
     sample.labels = labels
-    metric.samples[#metric.samples + 1] = sample
+    metric.samples[#metric.samples + 1], places[name][place] = sample, sample
   end
 end
 
