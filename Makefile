@@ -64,7 +64,7 @@ all: ## build/tusk, libtusk and the bindings (the default)
 	  { echo 'LuaJIT or libuv is not installed: `make deps` installs all that is needed' >&2; exit 1; }
 	@$(MAKE) --no-print-directory built
 
-built: $(BUILD)/tusk $(BUILD)/libtusk.a $(BUILD)/libtusk.so $(BINDING_SO)
+built: $(BUILD)/tusk $(BUILD)/libtusk.a $(BUILD)/libtusk.so $(BINDING_SO) $(BUILD)/share/tusk/plugins
 
 run: ## the quickstart: examples/quickstart; ARGS are handed to it
 	@$(MAKE) --no-print-directory all
@@ -284,5 +284,10 @@ $(BUILD)/libtusk.so: $(BUILD)/libtusk.so.0
 
 $(BUILD)/tusk: $(CLI_OBJ) $(BUILD)/libtusk.a
 	$(CC) $(SANITIZE) -rdynamic -o $@ $(CLI_OBJ) -Wl,--whole-archive $(BUILD)/libtusk.a -Wl,--no-whole-archive $(LIBS)
+
+# The plugins that come with it are found from the program, wherever BUILD is.
+$(BUILD)/share/tusk/plugins:
+	@mkdir -p $(@D)
+	ln -sfnr plugins $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

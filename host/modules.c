@@ -118,6 +118,22 @@ static int op_modules(lua_State *L)
     return 1;
 }
 
+/* plugins() -> the folder of the plugins that come with the host, found as bindings are; or nil */
+static int op_plugins(lua_State *L)
+{
+    static const char *const places[] = {"%s/share/tusk/plugins", "%s/../share/tusk/plugins"};
+    char folder[PATH_MAX], found[PATH_MAX];
+    if (own_folder(folder))
+        return 0;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (!realpath(lua_pushfstring(L, places[i], folder), found))
+            continue;
+        lua_pushstring(L, found);
+        return 1;
+    }
+    return 0;
+}
+
 /* use(which, value): gives the host one of the Lua values of enum callback */
 static int op_use(lua_State *L)
 {
@@ -212,10 +228,11 @@ static void add_searcher(lua_State *L)
 
 void modules_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"modules", op_modules}, {"use", op_use},     {"now", op_now},
-        {"clock", op_clock},     {"wall", op_wall},   {"log", op_log},
-        {"stats", op_stats},     {"holds", op_holds}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"modules", op_modules}, {"plugins", op_plugins},
+                                         {"use", op_use},         {"now", op_now},
+                                         {"clock", op_clock},     {"wall", op_wall},
+                                         {"log", op_log},         {"stats", op_stats},
+                                         {"holds", op_holds},     {NULL, NULL}};
     luaL_register(L, NULL, functions);
     lua_pushlightuserdata(L, PARK(HOST(L)));
     lua_setfield(L, -2, "PARK");

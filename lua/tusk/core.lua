@@ -96,6 +96,9 @@ local function install()
   _G.require, _G.dofile = modules.require, modules.dofile
   for name, fn in pairs(shim) do coroutine[name] = fn end -- luacheck: ignore 122
   package.loaders[3] = modules.search -- the one for package.path, after preload and the host's own
+  table.insert(package.loaders, 3, function(name) -- no file of package.path shadows what comes with the host
+    if name:find("^tusk%.plugins%.") then return require("tusk.shipped").search(name) end
+  end)
   package.preload.luv = function() return require "tusk.binding.luv" end
 end
 

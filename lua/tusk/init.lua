@@ -7,6 +7,7 @@ local tusk = {
   null = require "tusk.null",
   array = require "tusk.array",
   errors = require "tusk.errors",
+  check = require "tusk.check",
 }
 
 --- The plain Lua of a source, line for line; or nil, message.

@@ -121,8 +121,11 @@ end
 ---@param file string
 ---@param default_name string
 ---@param dir string the plugin's own folder
-function manifest.load(file, default_name, dir)
-  local fn, message = loader.loadfile(file)
+---@param chunkname string|nil "@" and the file unless given
+function manifest.load(file, default_name, dir, chunkname)
+  local text, message = loader.read_all(file)
+  local fn
+  if text then fn, message = loader.compile(text, chunkname or "@" .. file) end
   if not fn then error(errors.of_compiler(message, "plugin"), 0) end
   return { manifest = manifest.check(fn(default_name, file), file, default_name), file = file, dir = dir }
 end

@@ -148,6 +148,28 @@ database.each_kind(function(kind, with)
       assert.same({ "a1", "b1" }, log)
     end))
 
+    it("takes after_commit of the database itself for its own, in the same task", with(function(db)
+      local said = {}
+      db.transaction(function()
+        db.after_commit(function() said[#said + 1] = "committed" end)
+        assert.equal("operator", failure(@(@all(@(db.after_commit(print))))).kind)
+        assert.same({}, said)
+      end)
+      assert.same({ "committed" }, said)
+      assert.equal("operator", failure(db.after_commit, print).kind)
+    end))
+
+    it("is known to those inside, their children too, and to nobody else", with(function(db)
+      local inside, seen = {}, nil
+      assert.is_false(db.in_transaction())
+      db.transaction(function(tx)
+        inside = { db.in_transaction(), tx.in_transaction(), (@all(@(db.in_transaction()))) }
+        db.transaction(function() seen = db.in_transaction() end)
+      end)
+      assert.same({ true, true, true, true }, { inside[1], inside[2], inside[3], seen })
+      assert.is_false(db.in_transaction())
+    end))
+
     it("raises what an after_commit raised, after the others, the work being kept", with(function(db)
       local ran
       local e = failure(db.transaction, function(tx)

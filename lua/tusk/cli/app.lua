@@ -4,78 +4,57 @@ local config = require "tusk.config"
 local core = require "tusk.core"
 local env = require "tusk.cli.env"
 local errors = require "tusk.errors"
-local manifest = require "tusk.manifest"
 local operators = require "tusk.operators"
+local plugins = require "tusk.cli.plugins"
+local shipped = require "tusk.shipped"
 
 local file = operators.get("file")
 
 local app = {}
 
-local function plugin_file(dir, entry)
-  if entry.type == "file" and entry.name:match("%.lua$") then
-    return { file = entry.path, name = entry.name:gsub("%.lua$", ""), dir = dir }
-  end
-  local init = entry.path .. "/init.lua"
-  if entry.type == "directory" and file.exists(init) then
-    return { file = init, name = entry.name, dir = entry.path }
-  end
-end
-
 --- Is there a main.lua, or a plugin?
 function app.is_here(dir)
-  if file.exists(dir .. "/main.lua") then return true end
-  local folder = dir .. "/plugins"
-  for _, entry in ipairs(file.exists(folder) and file.read_dir(folder) or {}) do
-    if plugin_file(folder, entry) then return true end
-  end
-  return false
+  return file.exists(dir .. "/main.lua") or plugins.here(dir)[1] ~= nil
 end
 
---- The plugins of a directory, loaded and in the order of their needs.
-function app.plugins(dir)
-  local folder, found = dir .. "/plugins", {}
-  if not file.exists(folder) then return found end
-  for _, entry in ipairs(file.read_dir(folder)) do
-    local p = plugin_file(folder, entry)
-    if p then
-      local loaded = manifest.load(p.file, p.name, p.dir)
-      loaded.root = dir
-      found[#found + 1] = loaded
-    end
-  end
-  return manifest.order(found)
-end
-
-local function fields_of(plugins)
+local function fields_of(loaded)
   local fields = {}
   for section, own in pairs(config.CORE) do fields[section] = own end
-  for _, p in ipairs(plugins) do fields["plugins." .. p.manifest.name] = p.manifest.config or {} end
+  for _, p in ipairs(loaded) do fields["plugins." .. p.manifest.name] = p.manifest.config or {} end
   return fields
 end
 
-local function listed_but_absent(tree, plugins, problems)
-  local names, known = {}, {}
-  for _, p in ipairs(plugins) do
+-- Settings of a plugin that is not there: no such one, or one of ours that tusk.lua does not list.
+local function absent(name, names)
+  if shipped.find(name) then
+    return ("plugins.%s: that plugin comes with Tusk, but is not listed: plugins = { %s = {} } in tusk.lua"):format(name, name)
+  end
+  return ("plugins.%s: there is no such plugin%s"):format(name, check.hint(name, names))
+end
+
+local function settings_of_none(tree, loaded, problems)
+  local names, known = shipped.names(), {}
+  for _, p in ipairs(loaded) do
     names[#names + 1] = p.manifest.name
     known["plugins." .. p.manifest.name] = true
   end
   for section in pairs(tree) do
     local name = section:match("^plugins%.(.+)$")
     if name and not known[section] then
-      problems[#problems + 1] = ("plugins.%s: there is no such plugin%s"):format(name, check.hint(name, names))
+      problems[#problems + 1] = absent(name, names)
       tree[section] = nil
     end
   end
 end
 
 --- Reads the configuration and applies it. Raises kind `config`.
+---@param said table what its tusk.lua returned
 ---@return table values, table sources, table fields
-function app.configure(dir, plugins, flags)
-  local path = dir .. "/tusk.lua"
-  local fields = fields_of(plugins)
-  local tree, problems = config.layers(config.read_file(path),
-    { path = path, environment = flags.env, variables = env.variables(), set = flags.set }, fields)
-  listed_but_absent(tree, plugins, problems)
+function app.configure(dir, said, loaded, flags)
+  local fields = fields_of(loaded)
+  local tree, problems = config.layers(said,
+    { path = dir .. "/tusk.lua", environment = flags.env, variables = env.variables(), set = flags.set }, fields)
+  settings_of_none(tree, loaded, problems)
   local values, sources = config.resolve(tree, problems, fields)
   if not values.db.url then
     values.db.url, sources.db.url = flags.testing and ":memory:" or dir .. "/data/tusk.db", "default"
@@ -103,9 +82,10 @@ function app.configuration(dir, flags)
   flags.env = flags.env or core.env.TUSK_ENV or "development"
   set_paths(dir)
   local env_keys = env.load(dir, flags.env)
-  local plugins = app.plugins(dir)
-  local values, sources, fields = app.configure(dir, plugins, flags)
-  return { dir = dir, environment = flags.env, env_keys = env_keys, plugins = plugins, values = values,
+  local said = config.read_file(dir .. "/tusk.lua")
+  local loaded = plugins.load(dir, said, flags.env)
+  local values, sources, fields = app.configure(dir, said, loaded, flags)
+  return { dir = dir, environment = flags.env, env_keys = env_keys, plugins = loaded, values = values,
     sources = sources, fields = fields }
 end
 

@@ -119,11 +119,16 @@ function makers.transaction(via)
 end
 
 function makers.after_commit(via)
-  if not via.after_commit then
+  return function(fn)
+    local tx = via.after_commit and via or core.local_get(via)
+    if tx then return tx:after_commit(fn) end
     errors.raise("operator", "after_commit belongs to a transaction: @db.transaction(function(tx) tx.after_commit(fn) end)")
   end
-  return function(fn)
-    via:after_commit(fn)
+end
+
+function makers.in_transaction(via)
+  return function()
+    return via.database ~= via or via.transactions ~= 0 and transaction.is_inside(via)
   end
 end
 
