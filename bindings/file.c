@@ -44,6 +44,8 @@ void file_job_release(struct file_job *job)
 {
     if (job->fd >= 0)
         close(job->fd);
+    if (job->fd2 >= 0)
+        close(job->fd2);
     if (job->stream)
         file_stream_unref(job->stream);
     if (job->writer)
@@ -54,7 +56,7 @@ void file_job_release(struct file_job *job)
         file_walk_unref(job->walk);
     free(job->data);
     free(job->index);
-    job->fd = -1;
+    job->fd = job->fd2 = -1;
     job->stream = NULL;
     job->writer = NULL;
     job->root = NULL;
@@ -168,6 +170,7 @@ struct file_job *file_job_new(lua_State *L, const struct file_verb *verb, const 
     job->state = st;
     job->wait = fw;
     job->fd = st->fd;
+    job->fd2 = -1;
     st->fd = -1;
     job->mode = -1;
     job->path = memcpy(job + 1, path, a);
@@ -269,6 +272,8 @@ static const luaL_Reg verbs[] = {
     {"walk_close", op_walk_close},
     {"copy", op_copy},
     {"temp", op_temp},
+    {"temp_remove", op_temp_remove},
+    {"temp_close", op_temp_close},
     {"sweep", op_sweep},
     {"lock", op_lock},
     {"unlock", op_unlock},
@@ -303,6 +308,7 @@ int luaopen_tusk_binding_file(lua_State *L)
     file_root_open_lua(L);
     file_walk_open_lua(L);
     file_lock_open_lua(L);
+    file_temp_open_lua(L);
     luaL_setfuncs(L, verbs, 1);
     return 1;
 }

@@ -40,7 +40,8 @@ enum file_fault {
     FAULT_LARGE,
     FAULT_NOT_FIFO,
     FAULT_ESCAPE,
-    FAULT_WATCHES
+    FAULT_WATCHES,
+    FAULT_SHRUNK
 };
 
 /* Per host: an upvalue of every verb. */
@@ -73,7 +74,7 @@ struct file_job {
     atomic_int abandoned;     /* stop at the next safe point */
     int err;                  /* errno of the failure */
     enum file_fault fault;
-    int fd;       /* owned; -1: none */
+    int fd, fd2;  /* owned; -1: none */
     int flag;     /* the verb's own switch */
     int special;  /* devices, FIFOs and sockets are wanted */
     int fifo;     /* a FIFO is wanted and nothing else */
@@ -168,8 +169,9 @@ void file_walk_unref(struct file_walk *w);
 void file_walk_done(struct file_job *job);
 void file_walk_open_lua(lua_State *L);
 
-/* file_lock.c */
+/* file_lock.c, file_temp.c */
 void file_lock_open_lua(lua_State *L);
+void file_temp_open_lua(lua_State *L);
 
 /* Name of the metatable of open files. */
 #define FILE_STREAM "tusk.file.stream"
@@ -200,6 +202,8 @@ int op_walk_next(lua_State *L);
 int op_walk_close(lua_State *L);
 int op_copy(lua_State *L);
 int op_temp(lua_State *L);
+int op_temp_remove(lua_State *L);
+int op_temp_close(lua_State *L);
 int op_sweep(lua_State *L);
 int op_lock(lua_State *L);
 int op_unlock(lua_State *L);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 enum { SLICE = 8 * 1024 * 1024, BUFFER = 256 * 1024 };
+static const off_t END_OF_FILE = INT64_MAX;
 
 static int is_over(struct file_job *job)
 {
@@ -33,7 +34,16 @@ static ssize_t put_all(int out, const char *data, size_t len, off_t at)
     return (ssize_t)len;
 }
 
-/* From `at` to `end`, or to the end of the file, through memory. */
+/* What was there when the copy began is not there any more: no copy has it, and zeros in its place
+ * would be a lie. */
+static int shrunk(struct file_job *job)
+{
+    job->fault = FAULT_SHRUNK;
+    errno = EBUSY;
+    return -1;
+}
+
+/* From `at` to `end`, or with END_OF_FILE as far as it goes, through memory. */
 static int copy_plainly(struct file_job *job, int in, int out, off_t at, off_t end)
 {
     char *buffer = malloc(BUFFER);
@@ -43,9 +53,11 @@ static int copy_plainly(struct file_job *job, int in, int out, off_t at, off_t e
         ssize_t n = pread(in, buffer, want, at);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n == 0)
+        if (n == 0 && end == END_OF_FILE)
             break;
-        if (n < 0 || put_all(out, buffer, (size_t)n, at) < 0)
+        if (n == 0)
+            r = shrunk(job);
+        else if (n < 0 || put_all(out, buffer, (size_t)n, at) < 0)
             r = -1;
         else
             at += n;
@@ -79,16 +91,29 @@ static int copy_range(struct file_job *job, int in, int out, off_t at, off_t end
     return 0;
 }
 
+/* Where data begins from `at` on; size: there is none; -1: it has become shorter than that. */
+static off_t next_data(int in, off_t at, off_t size)
+{
+    struct stat st;
+    off_t data = lseek(in, at, SEEK_DATA);
+    if (data >= 0 || errno != ENXIO)
+        return data < 0 ? at : data; // a file system that knows no holes
+    if (fstat(in, &st) < 0 || st.st_size < size)
+        return -1;
+    data = lseek(in, at, SEEK_DATA); // it may have grown again just now
+    return data < 0 ? size : data;
+}
+
 /* What lies between holes, and then the length. */
 static int copy_data(struct file_job *job, int in, int out, off_t size)
 {
     for (off_t at = 0; at < size;) {
-        off_t data = lseek(in, at, SEEK_DATA);
-        if (data < 0 && errno == ENXIO)
-            break;
-        off_t hole = data < 0 ? size : lseek(in, data, SEEK_HOLE);
+        off_t data = next_data(in, at, size);
         if (data < 0)
-            data = at;
+            return shrunk(job);
+        if (data >= size)
+            break;
+        off_t hole = lseek(in, data, SEEK_HOLE);
         if (hole < 0 || hole > size)
             hole = size;
         if (copy_range(job, in, out, data, hole) < 0)
@@ -104,7 +129,7 @@ int file_copy_bytes(struct file_job *job, int in, int out)
     if (fstat(in, &st) < 0)
         return -1;
     if (st.st_size == 0) // or the system does not tell, as in /proc
-        return copy_plainly(job, in, out, 0, INT64_MAX);
+        return copy_plainly(job, in, out, 0, END_OF_FILE);
     if (ioctl(out, FICLONE, in) == 0)
         return 0;
     return copy_data(job, in, out, st.st_size);

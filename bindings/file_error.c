@@ -111,6 +111,8 @@ int file_fail(lua_State *L, struct file_job *job)
     else if (job->fault == FAULT_WATCHES)
         tusk_error(L, "file.too_many_open",
                    "%s: the system allows no more watches (fs.inotify.max_user_watches)", subject);
+    else if (job->fault == FAULT_SHRUNK)
+        tusk_error(L, "file.busy", "%s: it became shorter meanwhile", subject);
     else if (job->fault == FAULT_LARGE)
         tusk_error(L, "file.too_large", "%s: larger than %f bytes", subject, (double)job->max);
     else

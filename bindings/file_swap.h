@@ -37,7 +37,8 @@ int file_temp_name(const char *name, char temp[NAME_MAX + 1]);
 /* Says that somebody works on what has just been made. 0: it was taken for a leftover; make
  * another. */
 int file_temp_lock(int fd);
-/* Whether a name is one of file_temp_name's. */
+/* Whether a name is one of file_temp_name's; that of a folder for a while. */
 int file_is_temp(const char *name);
+int file_is_temp_folder(const char *name);
 
 #endif

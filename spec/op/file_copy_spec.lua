@@ -1,4 +1,5 @@
 -- @file.copy: files and folders under another name, complete or not at all.
+local program = require "spec.support.program"
 local temp = require "spec.support.temp"
 
 describe("@file.copy", function()
@@ -68,6 +69,73 @@ describe("@file.copy", function()
     it("of a file whose size the system does not tell", function()
       @file.copy("/proc/self/status", to)
       assert.truthy(temp.read(to):find("Name:", 1, true))
+    end)
+
+    -- What is copied loses all but 100 000 bytes after the first step, whichever way it goes.
+    local SHRINKING = [[
+      #define _GNU_SOURCE
+      #include <dlfcn.h>
+      #include <errno.h>
+      #include <stdlib.h>
+      #include <unistd.h>
+      static int shrink(void)
+      {
+          static int done;
+          return done++ ? 0 : truncate(getenv("SHRINK"), 100000);
+      }
+      int ioctl(int fd, unsigned long request, void *arg)
+      {
+          int (*real)(int, unsigned long, void *) = dlsym(RTLD_NEXT, "ioctl");
+          if (request != 0x40049409) // FICLONE, which would have it all at once
+              return real(fd, request, arg);
+          errno = EOPNOTSUPP;
+          return -1;
+      }
+      ssize_t copy_file_range(int in, off_t *from, int out, off_t *to, size_t n, unsigned flags)
+      {
+          ssize_t (*real)(int, off_t *, int, off_t *, size_t, unsigned) = dlsym(RTLD_NEXT, "copy_file_range");
+          ssize_t r = getenv("PLAIN") ? -1 : real(in, from, out, to, n > 65536 ? 65536 : n, flags);
+          if (r < 0)
+              errno = EXDEV;
+          else
+              shrink();
+          return r;
+      }
+      ssize_t pread(int fd, void *p, size_t n, off_t at)
+      {
+          ssize_t (*real)(int, void *, size_t, off_t) = dlsym(RTLD_NEXT, "pread");
+          ssize_t r = real(fd, p, n > 65536 ? 65536 : n, at);
+          if (getenv("PLAIN"))
+              shrink();
+          return r;
+      }
+      ssize_t pread64(int fd, void *p, size_t n, off_t at) { return pread(fd, p, n, at); }
+    ]]
+
+    for _, how in ipairs { "by the kernel", "through memory" } do
+      it("that becomes shorter while it is copied fails, and leaves no zeros; " .. how, function()
+        if (os.getenv "SANITIZE" or "") ~= "" then return pending("a sanitizer has to be loaded first") end
+        local source, library = temp.write(dir .. "/shrink.c", SHRINKING), dir .. "/shrink.so"
+        local cc = program.run({ "-c", (os.getenv "CC" or "cc") .. ' -shared -fPIC -o "$0" "$1" -ldl', library, source }, { program = "/bin/sh" })
+        assert.equal(0, cc.status, cc.stderr)
+        local script = temp.write(dir .. "/main.lua", [[
+          local _, e = @try(@file.copy, "from", "to")
+          print(e and e.kind, e and e.message, @file.exists("to"))
+          @file.write("tree/from", ("x"):rep(100001))
+          print(@file.copy("tree", "copy", { recursive = true }))
+        ]])
+        temp.write(from, ("x"):rep(1000000))
+        @file.mkdir(dir .. "/tree")
+        local plain = how == "through memory" and "1" or nil
+        local r = program.run({ script }, { cwd = dir, env = { LD_PRELOAD = library, SHRINK = from, PLAIN = plain } })
+        assert.equal('file.busy\tcannot copy "from" to "to": it became shorter meanwhile\tfalse\ntrue\n', r.stdout .. r.stderr)
+      end)
+    end
+
+    it("that has nothing but a hole is copied as one", function()
+      os.execute(("truncate -s 1M '%s'"):format(from))
+      @file.copy(from, to)
+      assert.equal(("\0"):rep(2 ^ 20), temp.read(to))
     end)
 
     it("of itself changes nothing", function()

@@ -97,9 +97,20 @@ describe("@file.root", function()
     chunks = function(p) root.chunks(p) end,
     metadata = function(p) root.metadata(p) end,
     exists = function(p) root.exists(p) end,
+    copy_from = function(p) root.copy(p, "new") end,
+    copy_to = function(p) root.copy("f", p) end,
+    lock = function(p) root.lock(p, error) end,
+    watch = function(p) root.watch(p) end,
   }
   -- and of those that follow no link at the end
   local entering = {
+    walk = function(p) root.walk(p)() end,
+    copy_tree_from = function(p) root.copy(p, "new", { recursive = true }) end,
+    copy_tree_to = function(p) root.copy("sub", p .. "/new", { recursive = true }) end,
+    temp = function(p) root.temp({ parent = p }, error) end,
+    temp_folder = function(p) root.temp({ parent = p, directory = true }, error) end,
+    sweep = function(p) root.sweep(p, { recursive = true }) end,
+    watch_folder = function(p) root.watch(p, { recursive = true }) end,
     read_dir = function(p) root.read_dir(p) end,
     root = function(p) root.root(p) end,
     rename_from = function(p) root.rename(p .. "/f", "g") end,
@@ -139,6 +150,47 @@ describe("@file.root", function()
     end)
   end
 
+  it("copies, walks, locks, watches, sweeps and makes temporary files through links that stay inside", function()
+    assert.is_true(root.copy("inner/f", "sub/up"))
+    assert.equal("deep", temp.read(dir .. "/in/f"))
+    assert.is_true(root.copy("inner", "sub/../tree", { recursive = true }))
+    assert.same({ "f" }, temp.list(dir .. "/in/tree"))
+    assert.equal("inner/f", root.walk("inner")().path)
+    assert.equal(7, root.lock("sub/up", @(7)))
+    assert.truthy(root.temp({ parent = "inner" }, function(p)
+      assert.equal(2, #temp.list(dir .. "/in/sub/deep"))
+      return p
+    end):find("^inner/tusk%-%x+/file$"))
+    temp.write(dir .. "/in/sub/deep/.f.tusk-0123abcd.tmp", "")
+    assert.equal(1, root.sweep("inner"))
+    local watch = root.watch("inner")
+    temp.write(dir .. "/in/sub/deep/new", "")
+    assert.equal("inner/new", watch().path)
+    watch:close()
+  end)
+
+  it("neither walks, copies, sweeps nor watches what links in a folder lead to", function()
+    temp.write(dir .. "/out/.f.tusk-0123abcd.tmp", "")
+    os.execute(("mkdir '%s/out/tusk-0123456789abcdef'"):format(dir))
+    local seen = {}
+    for entry in root.walk(".") do seen[entry.path] = entry.type end
+    assert.equal("link", seen["./outer"])
+    assert.is_nil(seen["./outer/f"])
+    assert.equal(0, root.sweep(".", { recursive = true }))
+    root.mkdir("box")
+    root.rename("slash", "box/slash")
+    root.copy("box", "copy", { recursive = true })
+    assert.equal("link", root.metadata("copy/slash", { follow = false }).type)
+    assert.equal("file.escape", kind_of(root.read, "copy/slash/etc/passwd"))
+    local watch = root.watch("box", { recursive = true })
+    temp.write(dir .. "/out/new", "")
+    temp.write(dir .. "/in/box/own", "")
+    assert.equal("box/own", watch().path)
+    watch:close()
+    root.remove("box", { recursive = true })
+    assert.same({ ".f.tusk-0123abcd.tmp", "f", "new", "tusk-0123456789abcdef" }, temp.list(dir .. "/out"))
+  end)
+
   it("removes, renames and looks at links that leave, without following them", function()
     assert.equal("link", root.metadata("outer", { follow = false }).type)
     assert.is_true(root.rename("outer", "other"))
@@ -169,7 +221,17 @@ describe("@file.root", function()
     for _, path in ipairs { "self/root/etc/passwd", "self/cwd/README.md", "self/fd/0" } do
       assert.equal("ELOOP", failure(proc.read, path).errno)
     end
-    assert.equal("argument", kind_of(root.read, "f\0/../../out/f"))
+    for _, path in ipairs { "self/root", "self/cwd" } do
+      for _, call in ipairs {
+        @(proc.copy(path .. "/etc/passwd", "x")), @(proc.walk(path .. "/etc")), @(proc.sweep(path .. "/etc")), @(proc.lock(path .. "/x", error)),
+        @(proc.watch(path .. "/etc")), @(proc.temp({ parent = path .. "/etc" }, error)),
+      } do assert.equal("ELOOP", failure(call).errno) end
+    end
+    local name = "f\0/../../out/f"
+    for _, call in ipairs {
+      @(root.read(name)), @(root.copy(name, "x")), @(root.copy("f", name)), @(root.walk(name)), @(root.temp({ parent = name }, error)),
+      @(root.sweep(name)), @(root.lock(name, error)), @(root.watch(name)),
+    } do assert.equal("argument", kind_of(call)) end
   end)
 
   it("fails as the verbs do: missing, a file in the way, too long, links that go round, an empty path", function()

@@ -40,8 +40,10 @@ describe("@file.temp", function()
   it("is in the folder for such things unless told", function()
     local folder = (os.getenv "TMPDIR" or "/tmp"):gsub("/+$", "")
     local path = @file.temp(function(p) return p end)
-    assert.equal(folder, path:match("^(.*)/"))
-    assert.is_false(@file.exists(path))
+    assert.equal(folder, path:match("^(.*)/tusk%-%x+/file$"))
+    assert.is_false(@file.exists(path:match("^(.*)/")))
+    path = @file.temp({ directory = true, suffix = ".d" }, function(p) return p end)
+    assert.equal(folder, path:match("^(.*)/tusk%-%x+%.d$"))
   end)
 
   it("removes it when fn fails, is cancelled, is out of time, or has removed or renamed it", function()
@@ -55,6 +57,55 @@ describe("@file.temp", function()
     assert.is_true(@file.temp(opts, @file.remove))
     assert.is_true(@file.temp(opts, function(p) return @file.rename(p, dir .. "/kept") end))
     assert.same({ "kept" }, temp.list(dir))
+  end)
+
+  it("removes what has taken its place, and whatever was put beside it", function()
+    @file.temp({ parent = dir }, function(p)
+      @file.write_atomic(p, "another file")
+      @file.write(p .. ".part", "")
+      assert.equal("another file", temp.read(p))
+    end)
+    assert.same({}, temp.list(dir))
+    @file.temp({ parent = dir, directory = true }, function(p)
+      os.execute(("rmdir '%s' && printf x >'%s'"):format(p, p))
+    end)
+    assert.same({}, temp.list(dir))
+  end)
+
+  for _, directory in ipairs { false, true } do
+    local what = directory and "a folder" or "a file"
+
+    it("removes " .. what .. " from where it was made, whatever has become of that one's name", function()
+      os.execute(("mkdir -p '%s/d' '%s/other'"):format(dir, dir))
+      @file.temp({ parent = dir .. "/d", directory = directory }, function()
+        os.rename(dir .. "/d", dir .. "/moved")
+      end)
+      assert.same({ "moved", "other" }, temp.list(dir))
+      assert.same({}, temp.list(dir .. "/moved"))
+
+      local name
+      @file.temp({ parent = dir .. "/moved", directory = directory }, function(p)
+        name = p:match("/(tusk%-%x+)")
+        os.rename(dir .. "/moved", dir .. "/again")
+        os.execute(("mkdir '%s/other/%s' && ln -s other '%s/moved'"):format(dir, name, dir))
+      end)
+      assert.same({}, temp.list(dir .. "/again"))
+      assert.same({ name }, temp.list(dir .. "/other"))
+    end)
+  end
+
+  it("holds its folder and gives it back", function()
+    local function held()
+      local n = 0
+      for _, fd in ipairs(temp.list("/proc/self/fd")) do
+        local target = require("luv").fs_readlink("/proc/self/fd/" .. fd)
+        if target and target:find(dir, 1, true) then n = n + 1 end
+      end
+      return n
+    end
+    @file.temp({ parent = dir }, function() assert.equal(2, held()) end)
+    @try(@file.temp, { parent = dir, directory = true }, error)
+    assert.equal(0, held())
   end)
 
   it("waits for what fn has started", function()
@@ -119,6 +170,59 @@ describe("@file.sweep", function()
     assert.equal(0, @file.sweep(dir))
     assert.equal(1, @file.root(dir).sweep(".", { recursive = true }))
     assert.same({}, temp.list(dir .. "/sub"))
+  end)
+
+  it("removes the folders of @file.temp that nobody is in, and nothing else of such a name", function()
+    os.execute(([[cd '%s'; mkdir -p tusk-0123456789abcdef/x tusk-0123456789abcdef.d tusk-0123456789abcde tusk-0123456789abcdex Tusk-0123456789abcdef
+      touch tusk-0123456789abcdef/file tusk-00000000000000ff; ln -s tusk-0123456789abcde tusk-fedcba9876543210]]):format(dir))
+    local there
+    @file.temp({ parent = dir, suffix = ".csv" }, function(p)
+      @file.write_atomic(p, "new")
+      @file.temp({ parent = dir, directory = true }, function(folder)
+        temp.write(folder .. "/.a.tusk-0123abcd.tmp", "")
+        there = @file.sweep(dir, { recursive = true })
+        assert.same({ ".a.tusk-0123abcd.tmp" }, temp.list(folder))
+      end)
+      assert.equal("new", temp.read(p))
+    end)
+    assert.equal(2, there)
+    assert.same({ "Tusk-0123456789abcdef", "tusk-00000000000000ff", "tusk-0123456789abcde", "tusk-0123456789abcdex", "tusk-fedcba9876543210" },
+      temp.list(dir))
+  end)
+
+  it("removes the temporary files of a process that was killed, and no sooner", function()
+    local script = temp.write(dir .. "/main.lua", [[
+      @file.temp({ parent = "." }, function(p)
+        @file.write_atomic(p, "x")
+        @file.temp({ parent = ".", directory = true }, function()
+          print("working")
+          io.stdout:flush()
+          @sleep "1h"
+        end)
+      end)
+    ]])
+    program.start({ script }, { cwd = dir }, function(p)
+      p:read_until("working")
+      assert.equal(0, @file.sweep(dir))
+      assert.equal(3, #temp.list(dir))
+      p:signal("sigkill")
+      p:wait()
+    end)
+    assert.equal(2, @file.sweep(dir))
+    assert.same({ "main.lua" }, temp.list(dir))
+  end)
+
+  it("never takes a temporary folder, however often it comes in between", function()
+    local working = true
+    @all(function()
+      for _ = 1, 40 do
+        @file.temp({ parent = dir }, function(p) @file.write(p, "x") end)
+      end
+      working = false
+    end, function()
+      while working do @file.sweep(dir) end
+    end)
+    assert.same({}, temp.list(dir))
   end)
 
   it("leaves what is being written, here", function()

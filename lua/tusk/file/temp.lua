@@ -13,9 +13,13 @@ local temp = {}
 
 local function sweep(...) return settle(raw.sweep(...)) end
 
+local function remove(handle) return settle(raw.temp_remove(handle)) end
+
 -- Read-only folders in it, and files of others, are reasons to fail; that it is gone already is none.
-local function removed(root, path)
-  if settle(raw.metadata(root, path, false)) then settle(raw.remove(root, path, true)) end
+local function removed(handle)
+  local ok, err = pcall(remove, handle)
+  raw.temp_close(handle)
+  if not ok then error(err, 0) end
 end
 
 local function suffix_check(suffix)
@@ -27,7 +31,7 @@ local function suffix_check(suffix)
 end
 
 --- fn(path) with an empty file that nobody else has, or with directory = true a folder; then it is removed, however fn
---- ends. What fn has started ends before.
+--- ends, from the folder that it was made in, whatever became of that one's name. What fn has started ends before.
 ---@param at tusk.file.At
 ---@param opts { directory: boolean, parent: string, suffix: string }|nil parent: the folder to make it in
 ---@param fn fun(path: string): ...
@@ -41,14 +45,14 @@ function temp.temp(at, opts, fn)
   local suffix = suffix_check(opts.suffix)
   local parent = check.opt_string("parent", opts.parent) or at.root and "." or core.env.TMPDIR or "/tmp"
   return core.scope(nil, function(s)
-    local path = settle(raw.temp(at.root, parent, suffix, opts.directory))
-    s:defer(function() removed(at.root, path) end)
+    local handle, path = settle(raw.temp(at.root, parent, suffix, opts.directory))
+    s:defer(function() removed(handle) end)
     return fn(path)
   end)
 end
 
---- Removes what atomic writes and copies have left in a folder because their program was killed. What a program that
---- lives is working on stays.
+--- Removes what atomic writes, copies and @file.temp have left in a folder because their program was killed. What a
+--- program that lives is working on stays.
 ---@param at tusk.file.At
 ---@param path string the folder
 ---@param opts { timeout: string|number, recursive: boolean }|nil recursive: in those below as well
