@@ -18,10 +18,11 @@ local EMBEDDER = [[
 #define USE_LUA
 #endif
 
-static void log_line(void *ud, tusk_level level, const char *line, size_t length)
+static void log_line(void *ud, tusk_level level, const char *plugin, const char *line, size_t length)
 {
     (void)ud;
     (void)level;
+    (void)plugin;
     fprintf(stderr, "%.*s\n", (int)length, line);
 }
 
