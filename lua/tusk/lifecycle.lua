@@ -131,14 +131,23 @@ local function news(order, on_ready, told)
   return waiting
 end
 
---- Waits until all are set up, or one has failed.
+-- Everybody is there: what was put off until then can begin, as tasks of the plugins'.
+local function tell_ready(order)
+  for _, p in ipairs(order) do
+    local hook = p.manifest.on and p.manifest.on.ready
+    if hook and p.state == "ready" then p.scope:spawn({ name = p.manifest.name .. " on.ready" }, hook, p.context) end
+  end
+end
+
+--- Waits until all are set up, and tells those who want to know; or until one has failed.
 ---@param on_ready fun(p: tusk.Running) called for each, as they become ready
 ---@return table|nil failed the first whose setup failed
 function lifecycle.await_ready(order, on_ready)
   local told = {}
   while news(order, on_ready, told) and not find_failed(order) do order[1].changed:park() end
   local failed = find_failed(order)
-  if failed then failed.told = true end
+  if not failed then tell_ready(order) return nil end
+  failed.told = true
   return failed
 end
 

@@ -17,7 +17,7 @@ local manifest = {}
 ---@field setup fun(ctx: table, cfg: table)|nil
 ---@field operators table<string, any>|nil
 ---@field services table<string, function|table>|nil
----@field on table<string, function>|nil { shutdown = fn }
+---@field on table<string, function>|nil { ready = fn, shutdown = fn }
 ---@field check function|nil
 ---@field teardown fun(ctx: table)|nil
 
@@ -26,6 +26,7 @@ local KEYS = { "name", "version", "description", "requires", "config", "setup", 
 local FUNCTIONS = { "setup", "teardown", "check" }
 local TABLES = { "requires", "config", "operators", "services", "on" }
 local STRINGS = { "version", "description" }
+local EVENTS = { "ready", "shutdown" }
 
 local function fail(message, fields)
   errors.raise("plugin", message, fields)
@@ -55,7 +56,11 @@ end
 local function check_functions(p, file)
   for name, s in pairs(p.services or {}) do check_service(name, s, file) end
   for event, fn in pairs(p.on or {}) do
-    if event ~= "shutdown" then fail(("%s: on: there is no event %q; there is: shutdown"):format(file, tostring(event))) end
+    if event ~= EVENTS[1] and event ~= EVENTS[2] then
+      local hint, near = check.hint(tostring(event), EVENTS)
+      fail(("%s: on: there is no event %q%s; there is: %s"):format(file, tostring(event), hint, table.concat(EVENTS, ", ")),
+        { suggestion = near })
+    end
     if type(fn) ~= "function" then fail(("%s: on.%s must be a function"):format(file, event)) end
   end
 end

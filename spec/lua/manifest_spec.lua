@@ -77,8 +77,9 @@ describe("a manifest", function()
     assert.are.equal("p.lua: requires must be a list of strings", refused { requires = { db = true } })
   end)
 
-  it("knows no event but shutdown", function()
-    assert.matches('there is no event "start"', refused { on = { start = print } }, 1, true)
+  it("knows no events but ready and shutdown", function()
+    assert.matches('there is no event "start"; there is: ready, shutdown', refused { on = { start = print } }, 1, true)
+    assert.matches('(did you mean "shutdown"?)', refused { on = { shutdwon = print } }, 1, true)
   end)
 
   it("cannot replace an operator of the host", function()

@@ -269,6 +269,32 @@ describe("services", function()
   end)
 end)
 
+describe("on.ready", function()
+  local TELL = "on = { ready = function(ctx) print(ctx.name .. ' ready') end }"
+
+  it("is told when all plugins are set up, before main runs", function()
+    local r = app.run { ["plugins/a.lua"] = plugin("a", TELL), ["plugins/b.lua"] = teller("b", "requires = { 'a' }"),
+      ["main.lua"] = "print('main')" }
+    assert.are.equal("b up\na ready\nmain\nb down\n", r.stdout, r.stderr)
+  end)
+
+  it("is a task of the plugin's, that ends with it, and whose failure is told of", function()
+    local r = app.run {
+      ["plugins/a.lua"] = plugin("a", "on = { ready = function() @sleep(0) error('no luck') end }"),
+      ["plugins/b.lua"] = plugin("b", "on = { ready = function() @sleep('1h') end }"), ["main.lua"] = "@sleep(0.01) print('main')" }
+    assert.are.equal("main\n", r.stdout)
+    assert.are.equal(1, r.status)
+    assert.matches("no luck", r.stderr, 1, true)
+    assert.matches('"a on.ready"', r.stderr, 1, true)
+  end)
+
+  it("is not told when a setup fails", function()
+    local r = app.run { ["plugins/a.lua"] = plugin("a", TELL), ["plugins/b.lua"] = "return function() error('no luck') end" }
+    assert.are.equal(3, r.status)
+    assert.are.equal("", r.stdout)
+  end)
+end)
+
 describe("the end of a directory", function()
   local LOOP = "services = { loop = function() @sleep('1h') end }"
 

@@ -1,0 +1,323 @@
+-- The workers and their queue, on a virtual clock.
+local background_tasks = require "tusk.plugins.background_tasks"
+local errors = require("tusk").errors
+local test = require "tusk.test"
+
+local function fails(fn, ...)
+  local ok, e = pcall(fn, ...)
+  assert.is_false(ok)
+  return e
+end
+
+-- A log that remembers.
+local function recorder()
+  local log = {}
+  for _, level in ipairs { "debug", "info", "warn", "error" } do
+    log[level] = function(message, fields) log[#log + 1] = { level = level, message = message, fields = fields } end
+  end
+  return log
+end
+
+-- fn(pool) on a virtual clock, with so many workers and so much room in line.
+local function with_pool(opts, fn)
+  test.clock(function()
+    @scope(function(s)
+      local p = background_tasks.new { scope = s, log = recorder(), workers = opts.workers or 2, queue = opts.queue or 10 }
+      p:define("sleep", {}, function(job) @sleep(job.args) return job.args end)
+      p:define("fail", {}, function(job) error(job.args) end)
+      fn(p)
+      p:stop(60)
+      p:remove_metrics()
+    end)
+  end)
+end
+
+local function on_pool(what, opts, fn)
+  it(what, function() with_pool(opts, fn) end)
+end
+
+describe("a background task", function()
+  on_pool("is done while its caller goes on, and can be awaited", {}, function(p)
+    local t = p:enqueue("sleep", 5)
+    assert.equal(0, test.now())
+    assert.equal(5, t:await())
+    assert.equal(5, test.now())
+    assert.equal("done", t.state)
+    assert.equal(5, t:await()) -- once more
+  end)
+
+  on_pool("gets a copy of what it was given, the same in every attempt", {}, function(p)
+    local seen = {}
+    p:define("note", { retry = { attempts = 2, jitter = "none" } }, function(job)
+      seen[#seen + 1] = job.args.list[1]
+      job.args.list[1] = "spoilt"
+      if job.attempt == 1 then errors.raise("spec.down", "down", { retryable = true }) end
+      return job
+    end)
+    local args = { list = { "as it was" } }
+    local t = p:enqueue("note", args)
+    args.list[1] = "changed by the caller"
+    local job = t:await()
+    assert.same({ "as it was", "as it was" }, seen)
+    assert.same({ t.id, "note", 2 }, { job.id, job.name, job.attempt })
+  end)
+
+  on_pool("that fails is told of, counted, and raised where it is awaited", {}, function(p)
+    local t = p:enqueue("fail", "no luck")
+    local e = fails(t.await, t)
+    assert.matches("no luck", e.message)
+    assert.equal(e, t.error)
+    assert.equal("failed", t.state)
+    assert.equal(1, p:stats().failed)
+    local line = p.log[1]
+    assert.same({ "error", "task failed", "fail", t.id, 1 },
+      { line.level, line.message, line.fields.type, line.fields.id, line.fields.attempts })
+    assert.matches("no luck", line.fields.error)
+  end)
+
+  on_pool("that fails kills no worker", { workers = 1 }, function(p)
+    for _ = 1, 5 do p:enqueue("fail", "no luck") end
+    assert.equal(1, p:enqueue("sleep", 1):await())
+    assert.equal(5, p:stats().failed)
+  end)
+
+  on_pool("that raises what looks like a cancellation is no worker's end either", { workers = 1 }, function(p)
+    p:define("odd", {}, function() error(errors.cancelled(), 0) end)
+    p:define("odder", {}, function()
+      local other = @async(@sleep, "1h")
+      other:cancel()
+      other:await()
+    end)
+    local odd, odder = p:enqueue("odd", {}), p:enqueue("odder", {})
+    assert.equal(1, p:enqueue("sleep", 1):await())
+    assert.same({ "tasks.failed", "task_cancelled" }, { fails(odd.await, odd).kind, fails(odder.await, odder).kind })
+    assert.same({ "failed", "failed" }, { odd.state, odder.state })
+  end)
+
+  on_pool("is tried again as its type says, in one worker", {}, function(p)
+    local times = {}
+    p:define("flaky", { retry = { attempts = 3, base = "1s", jitter = "none" } }, function()
+      times[#times + 1] = test.now()
+      if #times < 3 then errors.raise("spec.down", "down", { retryable = true }) end
+      return "at last"
+    end)
+    assert.equal("at last", p:enqueue("flaky", {}):await())
+    assert.same({ 0, 1, 3 }, times)
+    assert.equal(0, p:stats().failed)
+  end)
+
+  on_pool("has a time limit for each attempt, and leaves nothing running", {}, function(p)
+    local ended = 0
+    p:define("slow", { timeout = "2s" }, function()
+      @scope(function(s)
+        s:defer(function() ended = ended + 1 end)
+        s:spawn(@sleep, "1h")
+      end)
+    end)
+    local t = p:enqueue("slow", {})
+    assert.equal("timeout", fails(t.await, t).kind)
+    assert.same({ 2, 1 }, { test.now(), ended })
+  end)
+
+  on_pool("ends what it has started before the next one begins", { workers = 1 }, function(p)
+    local order = {}
+    p:define("parent", {}, function()
+      @spawn(function() @sleep "5s" order[#order + 1] = "child" end)
+    end)
+    p:define("next", {}, function() order[#order + 1] = "next" end)
+    p:enqueue("parent", {})
+    p:enqueue("next", {}):await()
+    assert.same({ "child", "next" }, order)
+  end)
+
+  on_pool("is cancelled in line, or where it waits", { workers = 1 }, function(p)
+    local running, queued = p:enqueue("sleep", 3600), p:enqueue("sleep", 1)
+    assert.is_true(queued:cancel("not needed"))
+    @sleep "1s"
+    assert.is_true(running:cancel())
+    assert.equal("task_cancelled", fails(running.await, running).kind)
+    assert.equal("not needed", fails(queued.await, queued).reason)
+    assert.is_false(queued:cancel())
+    assert.equal(1, test.now())
+    assert.same({ 0, 0 }, { p:stats().failed, p:stats().done })
+    assert.equal(2, p:enqueue("sleep", 2):await()) -- its worker lives
+  end)
+
+  on_pool("is awaited by many, and one who gives up is only one", {}, function(p)
+    local t = p:enqueue("sleep", 10)
+    local impatient = @async(@timeout, "1s", t.await, t)
+    assert.same({ n = 2, 10, 10 }, @all { @(t:await()), @(t:await()) })
+    assert.equal("timeout", fails(impatient.await, impatient).kind)
+    assert.equal("done", t.state)
+  end)
+end)
+
+describe("no unbounded queue: it", function()
+  on_pool("makes those wait who enqueue when it is full", { workers = 1, queue = 2 }, function(p)
+    local times = {}
+    for i = 1, 5 do
+      p:enqueue("sleep", 10)
+      times[i] = test.now()
+    end
+    assert.same({ 0, 0, 0, 10, 20 }, times) -- one runs, two are in line
+  end)
+
+  on_pool("says when it is full to those who will not wait", { workers = 1, queue = 2 }, function(p)
+    for _ = 1, 3 do assert.is_table(p:try_enqueue("sleep", 10)) end
+    local t, why = p:try_enqueue("sleep", 10)
+    assert.is_nil(t)
+    assert.equal("full", why)
+    assert.equal(0, test.now())
+    p:idle()
+    assert.equal(3, p:stats().done)
+  end)
+
+  on_pool("has taken nothing from one who was cancelled while he waited", { workers = 1, queue = 1 }, function(p)
+    for _ = 1, 2 do p:enqueue("sleep", 10) end
+    assert.equal("timeout", fails(@timeout, "1s", p.enqueue, p, "sleep", 10).kind)
+    p:idle()
+    assert.equal(2, p:stats().done)
+  end)
+
+  on_pool("is worked at by so many at a time", { workers = 3 }, function(p)
+    for _ = 1, 9 do p:enqueue("sleep", 10) end
+    @yield()
+    assert.equal(3, p:stats().running)
+    p:idle()
+    assert.equal(30, test.now())
+    assert.same({ workers = 3, capacity = 10, queued = 0, running = 0, done = 9, failed = 0 }, p:stats())
+  end)
+
+  on_pool("does not stand still when all workers wait for room in it: one of them is told", { workers = 2, queue = 1 }, function(p)
+    p:define("parent", {}, function(job)
+      for _ = 1, 3 do p:enqueue("sleep", 1) end
+      return job.id
+    end)
+    local a, b = p:enqueue("parent", {}), p:enqueue("parent", {})
+    p:idle()
+    local kinds = { a.error and a.error.kind or a.state, b.error and b.error.kind or b.state }
+    table.sort(kinds)
+    assert.same({ "done", "tasks.full" }, kinds)
+  end)
+
+  on_pool("is idle only when nothing is in line, under way, or just handed to a worker", {}, function(p)
+    for _ = 1, 3 do
+      p:enqueue("sleep", 0)
+      p:idle()
+    end
+    assert.equal(3, p:stats().done)
+  end)
+
+  it("loses and doubles nothing, whatever the order of tasks", function()
+    for seed = 1, 20 do
+      test.seed(seed, with_pool, { workers = 3, queue = 2 }, function(p)
+        local count = 0
+        p:define("count", {}, function() @sleep(0.001 * @random.int(0, 3)) count = count + 1 end)
+        @scope(function(s)
+          for _ = 1, 4 do
+            s:spawn(function() for _ = 1, 10 do p:enqueue("count", {}) end end)
+          end
+        end)
+        p:idle()
+        assert.same({ 40, 40, 0 }, { count, p:stats().done, p:stats().queued })
+      end)
+    end
+  end)
+end)
+
+describe("no job lost on shutdown: the end", function()
+  -- Stops the pool after so many seconds -> the names of those that were not done.
+  local function stop(p, seconds)
+    local names = {}
+    for i, t in ipairs(p:stop(seconds)) do names[i] = ("%s %s"):format(t.name, t.was) end
+    return names
+  end
+
+  on_pool("waits for what is in line", { workers = 1 }, function(p)
+    local last
+    for _ = 1, 4 do last = p:enqueue("sleep", 10) end
+    assert.same({}, stop(p, 60))
+    assert.same({ "done", 40 }, { last.state, test.now() })
+  end)
+
+  on_pool("names what is not done in time: what runs, what is in line", { workers = 1 }, function(p)
+    local done, running, queued = p:enqueue("sleep", 3), p:enqueue("sleep", 10), p:enqueue("sleep", 10)
+    assert.same({ "sleep running", "sleep queued" }, stop(p, 5))
+    assert.equal(5, test.now())
+    assert.same({ "done", "undone", "undone" }, { done.state, running.state, queued.state })
+    assert.equal("tasks.undone", fails(queued.await, queued).kind)
+    assert.equal("tasks.undone", fails(running.await, running).kind)
+    assert.equal(2, @metrics.counter("tasks_undone_total", { pool = "tasks", task = "sleep" }).value)
+  end)
+
+  on_pool("names what a worker was only just given", { workers = 1 }, function(p)
+    @yield() -- the worker waits in line
+    p:enqueue("sleep", 10)
+    assert.same({ 0, 0 }, { p:stats().queued, p:stats().running })
+    assert.same({ "sleep running" }, stop(p, 0))
+  end)
+
+  on_pool("refuses what comes after, and those who wait for room", { workers = 1, queue = 1 }, function(p)
+    for _ = 1, 2 do p:enqueue("sleep", 1) end
+    local waiting = @async(p.enqueue, p, "sleep", 1)
+    assert.same({}, stop(p, 60))
+    assert.matches("sleep %d+ was not taken: the program is ending", fails(waiting.await, waiting).message)
+    assert.equal("closed", fails(p.enqueue, p, "sleep", 1).kind)
+    assert.equal("closed", fails(p.try_enqueue, p, "sleep", 1).kind)
+    assert.equal(2, p:stats().done)
+  end)
+end)
+
+describe("misuse", function()
+  on_pool("is told with what was meant", {}, function(p)
+    local e = fails(p.enqueue, p, "slep", 1)
+    assert.same({ "argument", "sleep" }, { e.kind, e.suggestion })
+    assert.equal("json.value", fails(p.enqueue, p, "sleep", print).kind)
+    assert.matches('did you mean "timeout"', fails(p.define, p, "x", { timeuot = 1 }, print).message)
+    assert.matches('did you mean "attempts"', fails(p.define, p, "x", { retry = { atempts = 1 } }, print).message)
+    assert.matches('did you mean "await"', fails(function() return p:enqueue("sleep", 0).awiat end).message)
+  end)
+end)
+
+describe("the figures", function()
+  on_pool("are kept by type, and forgotten with the pool", { workers = 1 }, function(p)
+    p:enqueue("fail", "no luck")
+    for _ = 1, 2 do p:enqueue("sleep", 2) end
+    @sleep "1ms"
+    local text = @metrics.prometheus()
+    assert.matches("\ntasks_queued{pool=\"tasks\"} 1\n", text, 1, true)
+    assert.matches("\ntasks_running{pool=\"tasks\"} 1\n", text, 1, true)
+    p:idle()
+    assert.equal(2, @metrics.counter("tasks_done_total", { pool = "tasks", task = "sleep" }).value)
+    assert.equal(1, @metrics.counter("tasks_failed_total", { pool = "tasks", task = "fail" }).value)
+    assert.equal(4, @metrics.histogram("tasks_seconds", { pool = "tasks", task = "sleep" }).sum)
+    p:remove_metrics()
+    assert.is_nil(@metrics.prometheus():find('task="sleep"', 1, true))
+  end)
+end)
+
+it("cancelled at every point, a task is done, named as undone, or was never taken", function()
+  local n = test.sweep(function(b)
+    @scope(function(s)
+      b.pool = background_tasks.new { scope = s, log = recorder(), workers = 2, queue = 1 }
+      b.pool:define("nap", {}, function() @sleep(0) b.done = b.done + 1 end)
+      local ok, e = pcall(function()
+        for _ = 1, 4 do
+          b.pool:enqueue("nap", {})
+          b.taken = b.taken + 1
+        end
+        b.pool:idle()
+      end)
+      b.left = #@shield(b.pool.stop, b.pool, 0)
+      if not ok then error(e, 0) end
+    end)
+  end, {
+    setup = function() return { taken = 0, done = 0, left = 0 } end,
+    check = function(b)
+      if not b.pool then return end
+      b.pool:remove_metrics()
+      assert(b.done + (b.left or 0) >= b.taken and b.done <= 4, ("of %d taken %d were done and %s named"):format(b.taken, b.done, b.left))
+    end,
+  })
+  assert.is_true(n > 5)
+end)

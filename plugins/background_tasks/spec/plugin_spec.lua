@@ -1,0 +1,199 @@
+-- The plugin in a script directory: its configuration, the types it brings, the end of the program.
+local app = require "spec.support.app"
+local program = require "spec.support.program"
+local smtp = require "spec.support.smtp"
+local temp = require "spec.support.temp"
+local test = require "tusk.test"
+local types = require "tusk.plugins.background_tasks.types"
+
+-- A directory with the plugin, a nap as a task, and a main.lua.
+local function files(config, main, more)
+  local all = { ["tusk.lua"] = "return { plugins = { background_tasks = { " .. config .. " } } }", ["main.lua"] = main,
+    ["lib/naps.lua"] = 'return { nap = function(job) @sleep(job.args) print("slept", job.args) end }' }
+  for name, text in pairs(more or {}) do all[name] = text end
+  return all
+end
+
+local NAP = 'types = { nap = { module = "naps" } }'
+
+local function job(args)
+  return { id = 1, name = "spec", args = args, attempt = 1 }
+end
+
+describe("background_tasks", function()
+  it("is there when it is listed, and does what main enqueues before the program ends", function()
+    local r = app.run(files(NAP, [[
+      for i = 1, 3 do @tasks.enqueue("nap", i / 1000) end
+      print("main", @tasks.stats().workers)]]))
+    assert.equal(0, r.status, r.stderr)
+    assert.equal("main\t4\nslept\t0.001\nslept\t0.002\nslept\t0.003\n", r.stdout)
+  end)
+
+  it("takes types from other plugins, and tells misuse at the caller's line", function()
+    local r = app.run(files("", '\n  @tasks.enqueue("hi", "you"):await()\n  @tasks.enqueue("hy", "you")', {
+      ["plugins/greeter.lua"] = [[return { name = "greeter", requires = { "@tasks" }, setup = function()
+        @tasks.define("hi", { timeout = "1s" }, function(job) print("hi " .. job.args) end)
+      end }]] }))
+    assert.equal(1, r.status)
+    assert.equal("hi you\n", r.stdout)
+    assert.matches('there is no task "hy" (did you mean "hi"?)', r.stderr, 1, true)
+    assert.matches("main.lua:3:3", r.stderr, 1, true)
+  end)
+
+  local WRONG = {
+    { "workers = 0", "workers: at least 1 is needed" },
+    { "worker = 1", 'did you mean "workers"' },
+    { "types = { nap = { module = 'naps', call = 'snore' } }", 'module naps has no function "snore"' },
+    { "types = { nap = { timeout = 1 } }", "say where its function is" },
+    { "types = { nap = { module = 'nips' } }", "module 'nips' not found" },
+  }
+  for _, case in ipairs(WRONG) do
+    it("refuses " .. case[1], function()
+      local r = app.run(files(case[1], "print('main')"))
+      assert.equal(3, r.status, r.stderr)
+      assert.equal("", r.stdout)
+      assert.matches(case[2], r.stderr, 1, true)
+    end)
+  end
+
+  it("loses nothing on TERM: tasks in line are done first", function()
+    app.with(files(NAP .. ", workers = 1", 'for i = 1, 3 do @tasks.enqueue("nap", i / 100) end print("main") @sleep("1h")'), function(dir)
+      local r = program.start({ "run", dir }, {}, function(p)
+        p:read_until("main")
+        p:signal("sigterm")
+        return p:wait()
+      end)
+      assert.equal(143, r.status, r.stderr)
+      assert.equal("main\nslept\t0.01\nslept\t0.02\nslept\t0.03\n", r.stdout)
+    end)
+  end)
+
+  it("names what it could not do in time, and the program's status is not 0", function()
+    local r = app.run(files(NAP .. ", workers = 1, drain = '50ms'", [[
+      for _ = 1, 2 do @tasks.enqueue("nap", 3600) end
+      print("main") @yield()]]))
+    assert.equal(1, r.status, r.stderr)
+    assert.matches("2 tasks were not done: nap 1 (running), nap 2 (queued)", r.stderr, 1, true)
+    assert.is_nil(r.stderr:find("not ended", 1, true))
+  end)
+end)
+
+describe("tasks that are kept", function()
+  local KEEP = NAP .. ", workers = 1, drain = '50ms', keep = 'data/tasks.json'"
+
+  local function run(dir, main, flags)
+    temp.write(dir .. "/main.lua", main)
+    return program.run { "run", dir, unpack(flags or {}) }
+  end
+
+  it("are done by the next run, and then forgotten", function()
+    app.with(files(KEEP, ""), function(dir)
+      local r = run(dir, '@tasks.enqueue("nap", 3600) @tasks.enqueue("nap", 0.001) @yield()')
+      assert.equal(0, r.status, r.stderr)
+      assert.matches("tasks are kept for the next run", r.stderr, 1, true)
+      assert.same({ { task = "nap", args = 3600 }, { task = "nap", args = 0.001 } }, @file.read_json(dir .. "/data/tasks.json"))
+
+      @file.write_json(dir .. "/data/tasks.json", { { task = "nap", args = 0.002 }, { task = "nap", args = 0.001 } })
+      r = run(dir, "@sleep(0.001) @tasks.idle()")
+      assert.equal("slept\t0.002\nslept\t0.001\n", r.stdout, r.stderr)
+      assert.equal(0, r.status)
+      assert.is_false(@file.exists(dir .. "/data/tasks.json"))
+    end)
+  end)
+
+  it("wait for their type, and outlive runs without it", function()
+    app.with(files(KEEP, "", { ["data/tasks.json"] = '[{"task":"later","args":7}]' }), function(dir)
+      assert.equal(0, run(dir, "print('main')").status)
+      assert.same({ { task = "later", args = 7 } }, @file.read_json(dir .. "/data/tasks.json"))
+      local r = run(dir, '@tasks.define("later", function(job) print("later", job.args) end) @tasks.idle()')
+      assert.equal("later\t7\n", r.stdout, r.stderr)
+      assert.is_false(@file.exists(dir .. "/data/tasks.json"))
+    end)
+  end)
+
+  it("are kept once more when there was no room for all of them", function()
+    local list = {}
+    for i = 1, 6 do list[i] = { task = "nap", args = 3600 + i } end
+    app.with(files(KEEP .. ", queue = 1", "@sleep(0.001)", { ["data/tasks.json"] = @json.encode(list) }), function(dir)
+      local r = program.run { "run", dir }
+      assert.equal(0, r.status, r.stderr)
+      local again = @file.read_json(dir .. "/data/tasks.json")
+      table.sort(again, function(a, b) return a.args < b.args end)
+      assert.same(list, again)
+    end)
+  end)
+
+  it("begin when all plugins are set up", function()
+    local r = app.run(files(KEEP, "@sleep(0.02) @tasks.idle()", {
+      ["data/tasks.json"] = '[{"task":"use","args":1}]',
+      ["plugins/user.lua"] = [[return { name = "user", requires = { "@tasks" }, operators = { user = { name = function() return "Ann" end } },
+        setup = function()
+          @tasks.define("use", function() print(@user.name()) end)
+          @sleep(0.01)
+        end }]] }))
+    assert.equal("Ann\n", r.stdout, r.stderr)
+  end)
+end)
+
+describe("a task that sends an e-mail", function()
+  it("hands its arguments to the mail server", function()
+    smtp.with("plain", nil, function(server)
+      app.with(files("", [[
+        local sent = @tasks.enqueue("send_email", { to = "bob@example.com", subject = "Hello", text = "It is on its way." }):await()
+        print(sent.accepted[1])]]), function(dir)
+        local r = program.run { "run", dir, "--set", "email.url=" .. server.url, "--set", "email.from=shop@example.com" }
+        assert.equal("bob@example.com\n", r.stdout, r.stderr)
+        assert.equal("Hello", smtp.header(server:message(), "subject"))
+      end)
+    end)
+  end)
+
+  it("logs whom the server refused", function()
+    local lines = {}
+    local log = { warn = function(message, fields) lines[#lines + 1] = { message, fields.address, fields.code } end }
+    test.fake("email", { send = function()
+      return { id = "<1@spec>", accepted = { "a@example.com" }, rejected = { { address = "b@example.com", code = 550, message = "no" } } }
+    end }, function()
+      assert.equal("<1@spec>", types.send_email(job { to = "a@example.com" }, {}, log).id)
+    end)
+    assert.same({ { "not delivered", "b@example.com", 550 } }, lines)
+  end)
+end)
+
+describe("a task that processes data", function()
+  local TABLES = [[@db.exec "create table data (id integer primary key, raw text); create table processed (id integer primary key, clean text)"
+    @db.data.insert { id = 7, raw = "  x  " } ]]
+  local PROCESSOR = [[return { name = "processor", operators = { processor = {
+    process = function(row) return { id = row.id, clean = (row.raw:gsub("%s", "")) } end } } }]]
+
+  it("stores what the processor makes of a row, once, however often it runs", function()
+    local r = app.run(files("", TABLES .. [[
+      for _ = 1, 2 do @tasks.enqueue("process_data", { from = "data", id = 7, into = "processed" }):await() end
+      print(@db.processed.count(), @db.processed.find(7).clean)]], { ["plugins/processor.lua"] = PROCESSOR }))
+    assert.equal("1\tx\n", r.stdout, r.stderr)
+  end)
+
+  it("fails when the row or the processor is not there", function()
+    local r = app.run(files("", TABLES .. [[
+      local function kind(id) return select(2, @try(function() @tasks.enqueue("process_data", { from = "data", id = id, into = "processed" }):await() end)) end
+      print(kind(8).kind) print(kind(7).kind, kind(7).message)]]))
+    assert.equal("tasks.no_data\noperator\tthere is no operator @processor (did you mean \"process\"?)", (r.stdout:gsub("\n$", "")), r.stderr)
+    assert.equal(0, r.status)
+  end)
+end)
+
+describe("a task that makes a report", function()
+  it("writes what @reporter makes, atomically, into its folder", function()
+    local r = app.run(files("reports = 'out/reports'", [[
+      local path = @tasks.enqueue("generate_report", { report_id = 7 }):await()
+      print(path, @file.read(path))]], {
+      ["plugins/reports.lua"] = [[return { name = "reports", operators = { reporter = { generate = function(id) return "%PDF " .. id end } } }]] }))
+    assert.equal("out/reports/7.pdf\t%PDF 7\n", r.stdout, r.stderr)
+  end)
+
+  it("says that there is no @reporter when there is none", function()
+    local r = app.run(files("", '@tasks.enqueue("generate_report", { report_id = 7 }):await()'))
+    assert.equal(1, r.status)
+    assert.matches("there is no operator @reporter", r.stderr, 1, true)
+  end)
+end)

@@ -1,0 +1,47 @@
+-- types.lua: the types of tasks that come with the plugin: an e-mail, a row that is processed, a report.
+local tusk = require "tusk"
+
+local types = {}
+
+--- A message for @email.send. What a refused recipient was told is logged, once the others have got it.
+function types.send_email(job, _, log)
+  local sent = @email.send(job.args)
+  for _, who in ipairs(sent.rejected or {}) do
+    log.warn("not delivered", { id = job.id, address = who.address, code = who.code, reply = who.message })
+  end
+  return { id = sent.id, accepted = sent.accepted, rejected = sent.rejected }
+end
+
+-- "processor.process" → that function of @processor.
+local function named(path)
+  local operator, name = path:match("^([%a_][%w_]*)%.([%a_][%w_]*)$")
+  if not operator then error(("processing: %q is not the name of an operator's function, such as processor.process"):format(path), 0) end
+  return tusk[operator][name]
+end
+
+--- args = { from = table, id = key, into = table }: the row, processed, is stored; in place of one with the same key.
+function types.process_data(job, cfg)
+  local args = job.args
+  local row = @db[args.from].find(args.id)
+  if not row then tusk.errors.raise("tasks.no_data", ("there is no %s %s"):format(args.from, args.id)) end
+  return @db[args.into].upsert(named(cfg.processing)(row))
+end
+
+--- args = { report_id =, path = }: what @reporter makes is in the file, or the file is as it was.
+function types.generate_report(job, cfg)
+  local args = job.args
+  local path = args.path or ("%s/%s.pdf"):format(cfg.reports, args.report_id)
+  local bytes = tusk.reporter.generate(args.report_id)
+  @file.mkdir(path:match("^(.*)/") or ".", { parents = true })
+  @file.write_atomic(path, bytes)
+  return path
+end
+
+--- What each is limited to, unless the configuration says otherwise.
+types.OPTIONS = {
+  send_email = { timeout = "1m", retry = { attempts = 5, base = "1s", cap = "1m" } },
+  process_data = { timeout = "1m", retry = true },
+  generate_report = { timeout = "5m", retry = true },
+}
+
+return types
