@@ -84,13 +84,14 @@ static int take_limits(tusk_limits *out, const tusk_limits *given)
     return 0;
 }
 
-tusk_rc config_take(struct tusk *h, const tusk_config *c)
+tusk_rc config_take(tusk_config *out, tusk_limits *limits, const tusk_config *c)
 {
+    *out = (tusk_config){0};
     if (c && (c->abi != TUSK_ABI || c->struct_size < CONFIG_MIN ||
-              config_copy(&h->config, sizeof h->config, c, c->struct_size)))
+              config_copy(out, sizeof *out, c, c->struct_size)))
         return TUSK_E_ABI;
-    if (take_limits(&h->limits, h->config.limits))
+    if (take_limits(limits, out->limits))
         return TUSK_E_ABI;
-    h->config.limits = NULL; // it was the caller's
-    return h->config.flags & ~TUSK_STRESS ? TUSK_E_ARG : TUSK_OK;
+    out->limits = NULL; // it was the caller's
+    return out->flags & ~TUSK_STRESS ? TUSK_E_ARG : TUSK_OK;
 }

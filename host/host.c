@@ -1,49 +1,10 @@
-/* host.c: one host: its memory, opening, closing. */
+/* host.c: one host: opening, closing. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "host.h"
 #include "modules.h"
 
 #define CLOSE_NS 5000000000u /* how long a close lets tasks go on */
-
-/* ---- memory ---- */
-
-static void *host_alloc(void *ud, void *p, size_t old, size_t size)
-{
-    struct tusk *h = ud;
-    h->bytes += size - old;
-#ifdef __SANITIZE_ADDRESS__
-    if (size)
-        return realloc(p, size);
-    free(p);
-    return NULL;
-#else
-    return h->alloc(h->alloc_ud, p, old, size);
-#endif
-}
-
-static lua_State *open_lua(struct tusk *h)
-{
-#ifdef __SANITIZE_ADDRESS__
-    return lua_newstate(host_alloc, h);
-#else
-    lua_State *L = luaL_newstate();
-    if (!L)
-        return NULL;
-    h->alloc = lua_getallocf(L, &h->alloc_ud);
-    lua_setallocf(L, host_alloc, h);
-    return L;
-#endif
-}
-
-static void close_lua(struct tusk *h)
-{
-#ifndef __SANITIZE_ADDRESS__
-    lua_setallocf(h->L, h->alloc, h->alloc_ud);
-#endif
-    lua_close(h->L);
-}
 
 struct tusk *tusk_of(lua_State *L)
 {
@@ -112,14 +73,15 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
     if (!out)
         return TUSK_E_ARG;
     *out = NULL;
-    struct tusk *h = calloc(1, sizeof *h);
+    tusk_config config;
+    tusk_limits limits;
+    tusk_rc rc = config_take(&config, &limits, c);
+    if (rc)
+        return rc;
+    struct tusk *h = memory_new_host(&config, &limits);
     if (!h)
         return TUSK_E_NOMEM;
-    tusk_rc rc = config_take(h, c);
-    if (rc)
-        goto fail_config;
     owner_take(h);
-    rc = TUSK_E_NOMEM;
     h->posted_tail = &h->posted;
     h->before_poll_tail = &h->before_poll;
     h->root.on_error = ON_ERROR_LOG;
@@ -131,28 +93,24 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
         goto fail_mutex;
     if (loop_open(h))
         goto fail_loop;
-    h->L = open_lua(h);
-    if (!h->L)
+    if (memory_open_lua(h) || lua_cpcall(h->L, open_modules, NULL) || memory_is_short(h))
         goto fail_lua;
-    if (lua_cpcall(h->L, open_modules, NULL))
-        goto fail_modules;
     if (h->config.flags & TUSK_STRESS)
         lua_gc(h->L, LUA_GCSETPAUSE, 100);
     *out = h;
     return TUSK_OK;
 
-fail_modules:
-    close_lua(h);
 fail_lua:
+    h->closing = 2;
     loop_close(h);
+    memory_close_lua(h);
     uv_loop_close(&h->loop);
 fail_loop:
     uv_mutex_destroy(&h->post_mutex);
 fail_mutex:
     timer_free_all(h);
-fail_config:
-    free(h);
-    return rc;
+    memory_free_host(h);
+    return TUSK_E_NOMEM;
 }
 
 /* Cancels all tasks and lets them end; those that have not in time are left where they are. */
@@ -180,12 +138,12 @@ tusk_rc tusk_close(tusk_host *h)
     loop_before_poll(h);
     loop_close(h);
     h->closing = 2;
-    close_lua(h);
+    memory_close_lua(h);
     uv_loop_close(&h->loop);
     uv_mutex_destroy(&h->post_mutex);
     task_free_all(h);
     timer_free_all(h);
-    free(h);
+    memory_free_host(h);
     return TUSK_OK;
 }
 
@@ -225,5 +183,9 @@ tusk_rc tusk_load_source(tusk_host *h, const char *name, const char *source, siz
         return rc;
     if (!name || !source)
         return host_refuse(h, TUSK_E_ARG, "a source has a name and a text");
+    if (memory_is_short(h))
+        memory_make_room(h);
+    if (memory_is_short(h))
+        return host_refuse(h, TUSK_E_NOMEM, "not enough memory");
     return lua_cpcall(h->L, start_source, &s) ? failed(h, TUSK_E_SYNTAX) : TUSK_OK;
 }

@@ -151,9 +151,15 @@ struct tusk {
     uv_loop_t loop;
     uv_timer_t alarm;
     uv_async_t async;
-    lua_Alloc alloc; /* LuaJIT's own, wrapped to find the host from any lua_State */
-    void *alloc_ud;
-    size_t bytes;
+    struct {
+        lua_Alloc lua; /* LuaJIT's own, wrapped to find the host from any lua_State */
+        void *lua_ud;
+        struct arena *arena;
+        uint8_t opening;  /* lua_newstate runs */
+        uint8_t is_short; /* the running task is to fail */
+        uint64_t bytes, peak;
+        uint64_t collect_at; /* from here on the next task has to wait for a collection */
+    } memory;
     tusk_config config;
     tusk_limits limits;
     _Atomic pthread_t owner;
@@ -205,6 +211,7 @@ struct tusk {
         int mask, count;
     } users_hook;           /* put aside while one of the host's is set */
     struct tusk_hook left;  /* starts what sees to abandoned scopes */
+    int loading;            /* a source is compiled, outside of any task */
     int hooked, insisting;  /* one is; that of insist.c */
     atomic_int interrupted; /* that of interrupt.c */
     int lost;               /* a failure that nobody could be told of */
@@ -229,7 +236,19 @@ static inline struct tusk *host_of(lua_State *L)
 /* Copies a struct that may be an older, shorter one, or a newer whose own fields are all zero; -1:
  * they are not. */
 int config_copy(void *to, size_t own, const void *from, uint32_t theirs);
-tusk_rc config_take(struct tusk *h, const tusk_config *c);
+tusk_rc config_take(tusk_config *out, tusk_limits *limits, const tusk_config *c);
+
+/* memory.c: NULL: there is none, or the cap is met */
+struct tusk *memory_new_host(const tusk_config *c, const tusk_limits *limits); /* zeroed */
+void memory_free_host(struct tusk *h);
+void *host_realloc(struct tusk *h, void *p, size_t old, size_t size);
+void *host_calloc(struct tusk *h, size_t size);
+void host_free(struct tusk *h, void *p, size_t size);
+int memory_open_lua(struct tusk *h); /* 0, or -1 */
+void memory_close_lua(struct tusk *h);
+int memory_collect(struct tusk *h);        /* all, protected; nonzero: a finalizer has failed */
+void memory_make_room(struct tusk *h);     /* the cap is near */
+int memory_is_short(const struct tusk *h); /* the reserve is in use */
 
 /* owner.c: what every function of tusk.h that is not [any] begins with */
 void owner_take(struct tusk *h);
@@ -305,6 +324,8 @@ static inline struct explicit_scope *scope_explicit(const struct scope *s)
 /* The user's coroutine L opens a scope: the userdata on top, which is given an environment. */
 void stray_note(lua_State *L, struct tusk *h);
 void stray_abandon_all(struct tusk *h, struct task *t); /* the scopes that t's code has left open */
+/* Want of memory has left scopes open inside of s, which is about to end. */
+void stray_abandon_inside(lua_State *L, struct tusk *h, struct scope *s);
 void stray_init(struct tusk *h);
 void stray_open(lua_State *L);
 

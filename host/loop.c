@@ -78,7 +78,7 @@ static void stop_if_asked(struct tusk *h)
 static void collect_if_stressed(struct tusk *h)
 {
     if (h->config.flags & TUSK_STRESS)
-        lua_gc(h->L, LUA_GCCOLLECT, 0);
+        memory_collect(h);
 }
 
 /* A turn's code has run: how long did it keep others from being looked at? */
@@ -166,8 +166,10 @@ tusk_rc tusk_run(tusk_host *h)
         stuck = loop_turn(h, 1);
     h->inside = 0;
     unblock_sigpipe(&mask, pending);
-    if (h->lost)
-        return TUSK_E_NOMEM;
+    if (h->lost) {
+        h->lost = 0;
+        return host_refuse(h, TUSK_E_NOMEM, "a task has failed, without memory to say more");
+    }
     return stuck ? TUSK_E_STATE : TUSK_OK;
 }
 

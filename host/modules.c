@@ -193,7 +193,7 @@ static int op_stats(lua_State *L)
     struct tusk *h = HOST(L);
     lua_pushboolean(L, h->stopping || h->closing);
     lua_pushinteger(L, (lua_Integer)h->live);
-    lua_pushnumber(L, (double)h->bytes);
+    lua_pushnumber(L, (double)h->memory.bytes);
     lua_pushnumber(L, (double)h->last_id);
     return 4;
 }

@@ -158,12 +158,19 @@ static int op_open(lua_State *L)
     return 1;
 }
 
+static void check_innermost(lua_State *L, struct tusk *h, struct scope *s)
+{
+    if (s->task && s->task->scope != s)
+        stray_abandon_inside(L, h, s);
+}
+
 /* scope_join(scope, ok): cancels the children unless ok; false: there is none; nothing: it waited
  * for all */
 static int op_join(lua_State *L)
 {
     struct tusk *h = HOST(L);
     struct explicit_scope *x = scope_check(L, 1);
+    check_innermost(L, h, &x->scope);
     if (!lua_toboolean(L, 2))
         scope_cancel(h, &x->scope, CANCEL_SIBLING);
     if (!x->scope.live) {
@@ -181,6 +188,7 @@ static int op_close(lua_State *L)
 {
     struct tusk *h = HOST(L);
     struct explicit_scope *x = scope_check(L, 1);
+    check_innermost(L, h, &x->scope);
     if (x->scope.live || x->scope.owned)
         wait_check_place(L, h);
     if (x->scope.live || (x->scope.owned && owned_leave_all(h, &x->scope))) {

@@ -113,6 +113,14 @@ void stray_abandon_all(struct tusk *h, struct task *t)
     see_to_left(&h->left); // now, so that t waits for it; also for what was collected meanwhile
 }
 
+void stray_abandon_inside(lua_State *L, struct tusk *h, struct scope *s)
+{
+    s->task->scope = s;
+    for (struct scope *c; (c = explicit_child(s));)
+        abandon(L, h, c);
+    tusk_before_poll(h, &h->left);
+}
+
 /* scope_suspend(co) -> the innermost scope that co, which has just yielded or ended, has open; or
  * nil */
 static int op_suspend(lua_State *L)

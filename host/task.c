@@ -1,6 +1,4 @@
 /* task.c: tasks and the ready queue. The only place that resumes or yields one. */
-#include <stdlib.h>
-
 #include "host.h"
 
 #define TASK_MAGIC 0x7a5c1ea5u
@@ -35,7 +33,7 @@ void task_ready(struct tusk *h, struct task *t, int nargs)
 
 static void add_slab(lua_State *L, struct tusk *h)
 {
-    struct slab *slab = calloc(1, sizeof *slab);
+    struct slab *slab = host_calloc(h, sizeof *slab);
     if (!slab)
         luaL_error(L, "not enough memory");
     slab->next = h->slabs;
@@ -105,7 +103,7 @@ void task_free_all(struct tusk *h)
 {
     for (struct slab *next; h->slabs; h->slabs = next) {
         next = h->slabs->next;
-        free(h->slabs);
+        host_free(h, h->slabs, sizeof *h->slabs);
     }
 }
 
@@ -227,6 +225,17 @@ static void lose(struct tusk *h)
         h->config.log(h->config.ud, TUSK_LOG_ERROR, NULL, line, sizeof line - 1);
 }
 
+/* Deciding has failed, for want of memory: so has the task, with that. */
+static int end_again(struct tusk *h, struct ending *e)
+{
+    struct task *t = e->t;
+    lua_settop(t->co, SLOT_OK);
+    lua_xmove(h->L, t->co, 1);
+    t->ok = 0;
+    memory_collect(h);
+    return lua_cpcall(h->L, end_protected, e);
+}
+
 /* Ends one whose children have all ended -> its owner, if that was waiting for this alone. */
 static struct scope *end_one(struct tusk *h, struct task *t)
 {
@@ -237,8 +246,8 @@ static struct scope *end_one(struct tusk *h, struct task *t)
         struct ending e = {h, t};
         d->state = TASK_FAILED;
         if (handler_failed(t))
-            lua_gc(h->L, LUA_GCCOLLECT, 0);
-        if (lua_cpcall(h->L, end_protected, &e)) {
+            memory_collect(h);
+        if (lua_cpcall(h->L, end_protected, &e) && end_again(h, &e)) {
             lua_pop(h->L, 1);
             d->state = TASK_FAILED;
             lose(h);
@@ -336,6 +345,8 @@ void task_drain(struct tusk *h, uint64_t until, int every)
         if (!h->ready_head)
             h->ready_tail = NULL;
         h->budget = INLINE_MAX;
+        if (h->memory.bytes >= h->memory.collect_at)
+            memory_make_room(h);
         run(h, t);
         if (h->probe.due)
             probe_cancel(h);

@@ -1,6 +1,4 @@
 /* timer.c: the host's timers: a binary heap for each clock, the real one's under one uv_timer. */
-#include <stdlib.h>
-
 #include "host.h"
 
 static int earlier(const struct heap_entry *a, const struct heap_entry *b)
@@ -43,7 +41,8 @@ int timer_reserve(struct tusk *h, enum clock clock, uint32_t n)
         size *= 2;
     if (size == q->size)
         return 0;
-    struct heap_entry *entries = realloc(q->entries, size * sizeof *entries);
+    struct heap_entry *entries =
+        host_realloc(h, q->entries, q->size * sizeof *entries, size * sizeof *entries);
     if (!entries)
         return -1;
     q->entries = entries;
@@ -106,8 +105,8 @@ void timer_fire(struct tusk *h)
 
 void timer_free_all(struct tusk *h)
 {
-    free(h->heaps[CLOCK_REAL].entries);
-    free(h->heaps[CLOCK_VIRTUAL].entries);
+    for (int i = CLOCK_REAL; i <= CLOCK_VIRTUAL; i++)
+        host_free(h, h->heaps[i].entries, h->heaps[i].size * sizeof *h->heaps[i].entries);
 }
 
 /* The watch alone does not count: it looks on. */

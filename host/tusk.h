@@ -43,7 +43,8 @@ typedef enum {
 
 /* ---- callbacks: on the owner's thread; they may not step, run, adopt or close the host ---- */
 
-/* new_size 0 frees. Must not use the host. */
+/* new_size 0 frees. old_size is less than the block's after an allocation has failed: find no block
+ * by it. Must not use the host. */
 typedef void *(*tusk_alloc_fn)(void *ud, void *ptr, size_t old_size, size_t new_size);
 
 typedef enum { TUSK_LOG_DEBUG, TUSK_LOG_INFO, TUSK_LOG_WARN, TUSK_LOG_ERROR } tusk_level;

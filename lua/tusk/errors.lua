@@ -38,8 +38,9 @@ end
 local function spawn_site(task)
   local _, spawner, line, parent = kernel.info(task)
   local site = errors.spawn_sites[task] or spawner and sites.at_address(spawner)
-  if not site and line and line > 0 then
-    site = { file = body_file(task), line = line }
+  local file = not site and line and line > 0 and body_file(task) -- none if its stack is gone
+  if file then
+    site = { file = file, line = line }
   elseif not site and parent then -- by @all and the like: where that was called
     site = sites.here(kernel.coroutine_of(parent))
   end
@@ -186,7 +187,7 @@ function errors.wrap(value)
   else message = "error object: " .. shown(value) end
   if known then site = site or noted.site end
   local err = setmetatable({
-    kind = "lua", message = message, value = value, site = site,
+    kind = message == "not enough memory" and "memory" or "lua", message = message, value = value, site = site,
     traceback = known and noted.traceback or nil,
   }, Error)
   local task = kernel.current()

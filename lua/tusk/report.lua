@@ -6,8 +6,13 @@ local report = { failures = 0 }
 
 local LINES = 50 -- of those that wait, and of circles
 
+local function text_of(err)
+  return require("tusk.render").error(err)
+end
+
 local function log_error(err)
-  kernel.log(3, require("tusk.render").error(err))
+  local ok, text = pcall(text_of, err)
+  kernel.log(3, ok and text or tostring(err)) -- there may be no memory for more
 end
 
 --- A child of the application's or a plugin's own scope failed: logged, the others go on.

@@ -216,6 +216,12 @@ local function configure(s, opts, grace)
   if opts.on_error == "log" then supervisors[kernel.scope_address(s)] = s end
 end
 
+-- Configuring may fail for want of memory: it is done where the scope is closed all the same.
+local function run_configured(s, opts, grace, body, ...)
+  configure(s, opts, grace)
+  return body(s, ...)
+end
+
 --- Opens a scope, runs body(s, …) in it, waits for its children, runs its finalizers. All values pass through.
 ---@param opts table|nil { name, timeout, grace, on_error = "fail" | "collect" | "log", shield }
 function scope.run(opts, body, ...)
@@ -229,8 +235,7 @@ function scope.run(opts, body, ...)
   local mode = ON_ERROR[opts.on_error or "fail"]
   if not mode then check.fail('on_error: write "fail", "collect" or "log"', { argument = "on_error" }) end
   local s = c_open(timeout, mode, opts.shield or false, meta, stray_meta)
-  configure(s, opts, grace)
-  return leave(s, xpcall(body, note, s, ...))
+  return leave(s, xpcall(run_configured, note, s, opts, grace, body, ...))
 end
 
 --- fn(…) within seconds, or `timeout`.
