@@ -18,6 +18,15 @@ local function is_file(path)
   return handle ~= nil and not loader.is_directory(path)
 end
 
+--- Is it the very folder that they are in? In Tusk's own source tree `plugins` is.
+---@param path string
+---@return boolean
+function shipped.is_folder(path)
+  local file = operators.get("file")
+  local ours, theirs = find_folder() and file.metadata(folder), file.metadata(path)
+  return ours ~= nil and ours ~= false and theirs ~= nil and ours.inode == theirs.inode and ours.device == theirs.device
+end
+
 --- Where the plugin of that name is; nil when none is shipped under it.
 ---@param name string
 ---@return { name: string, file: string, dir: string, chunkname: string }|nil

@@ -89,6 +89,15 @@ describe("a plugin that comes with Tusk", function()
   end)
 end)
 
+describe("the source tree of Tusk", function()
+  it("is no script directory: its specs have none of the plugins set up", function()
+    local r = program.run { "test", "spec/lua/dots_spec.lua" }
+    assert.equal(0, r.status, r.stdout .. r.stderr)
+    assert.is_false((pcall(require("tusk.operators").get, "repository")))
+    assert.equal(2, program.run({ "run", "." }).status)
+  end)
+end)
+
 describe("require of a shipped plugin", function()
   it("gives its library, without its being listed, as often as wanted", function()
     local r = run {

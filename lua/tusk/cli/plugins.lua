@@ -22,9 +22,10 @@ local function entries(folder)
   return file.exists(folder) and file.read_dir(folder) or {}
 end
 
---- The places of those in a script directory.
+--- The places of those in a script directory. Tusk's own source tree is none.
 function plugins.here(dir)
   local folder, found = dir .. "/plugins", {}
+  if shipped.is_folder(folder) then return found end
   for _, entry in ipairs(entries(folder)) do found[#found + 1] = plugins.of_entry(folder, entry) end
   return found
 end
