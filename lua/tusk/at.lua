@@ -1,4 +1,5 @@
 -- at.lua: what `@name` denotes at one place: a site handle that calls the operator and keeps the place.
+local dots = require "tusk.dots"
 local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
 local errors = require "tusk.errors"
@@ -21,11 +22,12 @@ local function site_at(site, path)
   return { file = site.file, line = site.line, column = site.column, span = site.span, op = path }
 end
 
--- What handles call: { an operator or a namespace in it, name =, path =, known = }. A test may replace it.
+-- What handles call: { an operator or a namespace in it, name =, path =, known =, self = the handle, own_name = is the
+-- operator the host's own? }. A test may replace it.
 local cells = setmetatable({}, { __mode = "k" })
 
 local function cell_of(value, name, path)
-  local cell = { value, name = name, path = path }
+  local cell = { value, name = name, path = path, own_name = operators.is_core(name) }
   cells[cell] = true
   return cell
 end
@@ -44,8 +46,18 @@ function at.observe(fn)
   observer = fn
 end
 
+-- What is there for a function of the host's own where it is called with a colon: then its namespace comes first.
+local function dotted(site, cell, key)
+  local self = cell.self
+  return function(...)
+    if (...) == self then dots.wrong("@" .. site.op, select(2, ...)) end
+    return keep(cell[1][key](...))
+  end
+end
+
 -- The function is looked up in its namespace at every call: a plugin may replace it.
 local function closure(site, cell, key)
+  if cell.own_name then return placed(site, dotted(site, cell, key)) end
   local function call(...)
     return keep(cell[1][key](...))
   end
@@ -93,10 +105,11 @@ function proxy(site, cell)
     return keep(cell[1](...))
   end
   sites.add(call, site)
-  return setmetatable({}, {
+  cell.self = setmetatable({}, {
     __index = known, __newindex = read_only, __call = call, __namespace = true,
     __tostring = function() return "@" .. site.op end,
   })
+  return cell.self
 end
 
 local function handle(site)

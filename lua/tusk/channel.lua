@@ -79,6 +79,8 @@ function meta.__index(ch, key)
   if method then return method end
   local len, cap, closed = c_state(ch)
   if key == "len" then return len elseif key == "cap" then return cap elseif key == "closed" then return closed end
+  if type(key) ~= "string" then return nil end
+  check.no_field("a channel", key, Channel, { "cap", "closed", "len" })
 end
 
 function meta.__len(ch)

@@ -67,10 +67,11 @@ end
 ---@param key any
 ---@param methods table
 ---@param fields string[] its other fields
-function check.no_field(what, key, methods, fields)
+---@param hidden table<string, boolean>|nil methods that are nobody's business
+function check.no_field(what, key, methods, fields, hidden)
   local names = {}
   for name in pairs(methods) do
-    if tostring(name):sub(1, 2) ~= "__" then names[#names + 1] = tostring(name) end
+    if tostring(name):sub(1, 2) ~= "__" and not (hidden and hidden[name]) then names[#names + 1] = tostring(name) end
   end
   for _, name in ipairs(fields) do names[#names + 1] = name end
   table.sort(names)
@@ -79,7 +80,14 @@ function check.no_field(what, key, methods, fields)
     { suggestion = near, help = { "it has: " .. table.concat(names, ", ") } })
 end
 
+-- A namespace where something else should be is what a colon in place of a dot leads to.
+local function is_namespace(v)
+  local mt = type(v) == "table" and getmetatable(v)
+  return type(mt) == "table" and rawget(mt, "__namespace") == true
+end
+
 local function expect(name, v, want, help)
+  if is_namespace(v) then check.fail("called with a colon; its functions are called with a dot") end
   check.fail(("%s: %s expected, got %s"):format(name, want, received(v)), { argument = name, help = help })
 end
 
@@ -127,6 +135,23 @@ end
 function check.opt_callable(name, v)
   if v ~= nil then check.callable(name, v) end
   return v
+end
+
+--- What objects of a class have neither themselves nor in the class is an error that names the nearest. It costs nothing
+--- where they have it: it is looked for last. Names that begin with "__" are nil.
+---@param class table the methods, which are also the objects' metatable
+---@param what string "a semaphore"
+---@param fields string[] what objects have besides, for who uses them
+---@param opts { absent: string[], hidden: string[] }|nil absent: fields that may be nil; hidden: methods for nobody
+---@return table class
+function check.strict(class, what, fields, opts)
+  local absent, hidden = {}, {}
+  for _, name in ipairs(opts and opts.absent or {}) do absent[name] = true end
+  for _, name in ipairs(opts and opts.hidden or {}) do hidden[name] = true end
+  return setmetatable(class, { __index = function(_, key)
+    if absent[key] or type(key) ~= "string" or key:sub(1, 2) == "__" then return nil end
+    check.no_field(what, key, class, fields, hidden)
+  end })
 end
 
 local UNITS = { ms = 0.001, s = 1, m = 60, h = 3600, d = 86400, w = 604800 }
@@ -203,7 +228,7 @@ end
 ---@param allowed string[]
 function check.options(opts, allowed)
   if opts == nil then return {} end
-  if type(opts) ~= "table" then expect("options", opts, "table") end
+  if type(opts) ~= "table" or getmetatable(opts) and is_namespace(opts) then expect("options", opts, "table") end
   for key in pairs(opts) do
     if allowed[key] ~= true and not has(allowed, key) then
       local hint, near = check.hint(tostring(key), allowed)

@@ -20,6 +20,22 @@ function dots.check(op, namespace, value, example)
   check.fail(("called with a colon; write @%s.%s with a dot"):format(op, example))
 end
 
+-- An argument as it may have been written.
+local function written(v)
+  local kind = type(v)
+  if kind == "string" then return #v <= 40 and not v:find("%c") and ("%q"):format(v) or "…" end
+  if kind == "nil" or kind == "number" or kind == "boolean" then return tostring(v) end
+  return kind == "table" and "{…}" or "…"
+end
+
+--- Raises: a function of a namespace was called with a colon, with these arguments.
+---@param called string "@db.users.find"
+function dots.wrong(called, ...)
+  local list = {}
+  for i = 1, math.min(select("#", ...), 4) do list[i] = written((select(i, ...))) end
+  check.fail(("called with a colon; write %s(%s) with a dot"):format(called, table.concat(list, ", ")))
+end
+
 --- Raises when a method was called with a dot: then self is not what has it.
 ---@param meta table the metatable of what has the method
 ---@param self any

@@ -7,7 +7,7 @@ local byte, find, sub, concat = string.byte, string.find, string.sub, table.conc
 local CR = 13
 
 -- __collects: what is left open is closed by collection.
-local Lines = streamed.extend { __name = "lines", __collects = true }
+local Lines = streamed.extend({ __name = "lines", __collects = true }, "an iterator over lines")
 Lines.__index = Lines
 
 local function refuse(self)

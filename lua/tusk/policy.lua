@@ -10,7 +10,7 @@ local policy = {}
 
 ---@class tusk.Policy
 ---@field parts table<string, any> name → what it is made of
-local Policy = { __name = "policy" }
+local Policy = check.strict({ __name = "policy" }, "a policy", { "parts" })
 Policy.__index = Policy
 
 local ATTEMPT = { "breaker", "limiter", "bulkhead", "hedge" } -- outside in, within retry

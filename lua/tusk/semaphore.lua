@@ -14,7 +14,7 @@ local checkpoint, note, rethrow = core.checkpoint, errors.note, errors.rethrow
 ---@field available integer permits that nobody holds
 ---@field size integer permits in all
 ---@field waiting integer how many stand in line
-local Semaphore = { __name = "semaphore" }
+local Semaphore = check.strict({ __name = "semaphore" }, "a semaphore", { "available", "size", "waiting" })
 Semaphore.__index = Semaphore
 
 --- holders: who is inside of these functions holds a permit: function → what gives the semaphore for its `self`.
@@ -108,7 +108,7 @@ end
 for _, fn in ipairs { semaphore.hold, semaphore.hold_inside, in_scope } do semaphore.holders[fn] = itself end
 
 ---@class tusk.Lease
-local Lease = {}
+local Lease = check.strict({}, "a lease", {})
 
 -- A lease is a userdata, so that one that is dropped gives its permit back when it is collected.
 local template = newproxy(true)
@@ -171,7 +171,7 @@ function semaphore.new(size)
   if check.integer("size", size) < 1 then
     check.fail("size: at least 1 is needed, got " .. size, { argument = "size" })
   end
-  return setmetatable({ available = size, size = size, waiting = 0, line = kernel.queue_new() }, Semaphore)
+  return setmetatable({ available = size, size = size, waiting = 0, line = kernel.queue_new(), leases = false }, Semaphore)
 end
 
 return semaphore

@@ -1,4 +1,5 @@
 -- streamed.lua: gives objects that are iterators the stages and sinks of streams as methods.
+local check = require "tusk.check"
 local operators = require "tusk.operators"
 
 local streamed = {
@@ -10,12 +11,22 @@ local function methods()
   return streamed.methods
 end
 
+-- Raises: neither the class nor streams have that.
+local function no_method(class, what, key)
+  local all = {}
+  for name in pairs(methods()) do all[name] = true end
+  for name, value in pairs(class) do all[name] = type(value) == "function" or nil end
+  check.no_field(what, key, all, {})
+end
+
 --- What a class's objects have besides its own: lines:map(fn) is @stream(lines):map(fn).
 ---@param class table
-function streamed.extend(class)
+---@param what string "an iterator over lines", for messages
+function streamed.extend(class, what)
   return setmetatable(class, { __index = function(_, key)
-    local method = methods()[key]
-    if not method then return nil end
+    if type(key) ~= "string" or key:sub(1, 2) == "__" then return nil end
+    local method = rawget(methods(), key)
+    if not method then no_method(class, what, key) end
     return function(self, ...)
       return method(operators.get("stream")(self), ...)
     end

@@ -286,6 +286,8 @@ describe("@http refuses", function()
 
   it("a call with a colon", function()
     local message = argument_error(function() @http:get(nowhere) end)
+    assert.truthy(message:find("write @http.get(", 1, true))
+    message = argument_error(function() @http.client({}):get(nowhere) end)
     assert.truthy(message:find("with a dot, not a colon", 1, true))
   end)
 

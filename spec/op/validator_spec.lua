@@ -331,9 +331,12 @@ describe("@validator.compile", function()
     for _ = 1, 300 do check(value) end
     collectgarbage()
     collectgarbage("stop")
-    local before = collectgarbage("count")
-    for _ = 1, 1000 do check(value) end
-    local grown = collectgarbage("count") - before
+    local grown = math.huge -- the least of some rounds: in one the compiler of LuaJIT may take memory of its own
+    for _ = 1, 5 do
+      local before = collectgarbage("count")
+      for _ = 1, 1000 do check(value) end
+      grown = math.min(grown, collectgarbage("count") - before)
+    end
     collectgarbage("restart")
     assert.is_true(grown < 100, grown) -- KiB; one table each would be more
   end)
@@ -361,5 +364,5 @@ it("@validator refuses misuse", function()
   argument("strict: boolean expected", @validator.compile, {}, { strict = 1 })
   argument("schemas: table expected", @validator.compile, {}, { schemas = "x" })
   argument("options: table expected", @validator.compile, {}, "x")
-  argument("called with a colon; write @validator.validate(value, schema) with a dot", function() return @validator:validate(1, {}) end)
+  argument("called with a colon; write @validator.validate(1, {…}) with a dot", function() return @validator:validate(1, {}) end)
 end)

@@ -9,7 +9,7 @@ local settle = core.settle
 
 ---@class tusk.db.Rows
 -- __collects: what is left open is closed by collection.
-local Rows = streamed.extend { __name = "rows", __collects = true }
+local Rows = streamed.extend({ __name = "rows", __collects = true }, "an iterator over rows")
 Rows.__index = Rows
 
 local stream = {}

@@ -1,6 +1,7 @@
 -- transaction.lua: transactions: begun, bound to a task, committed or rolled back; savepoints inside.
 local check = require "tusk.check"
 local core = require "tusk.core"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
@@ -235,6 +236,7 @@ end
 ---@param ours boolean|nil it is of this library's own making: how long it is held is not told
 function transaction.run(via, opts, fn, ours)
   if fn == nil and type(opts) ~= "table" then opts, fn = {}, opts end
+  if dots.is_namespace(opts) or dots.is_namespace(fn) then dots.wrong("transaction", fn) end
   check.callable("fn", fn)
   local begin, retries = options(opts or {})
   local open = getmetatable(via) == Tx and via or core.local_get(via)
@@ -250,6 +252,7 @@ end
 
 --- fn runs once the outermost transaction is committed, never if it, or the savepoint it was said in, is undone.
 function Tx:after_commit(fn)
+  if dots.is_namespace(fn) then dots.wrong("after_commit") end
   check.callable("fn", fn)
   table.insert(self.hooks, fn)
 end

@@ -1,6 +1,7 @@
 -- verbs.lua: @db.<table>: find, find_by, all, insert, insert_many, update, upsert, delete, count, exists.
 local check = require "tusk.check"
 local core = require "tusk.core"
+local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local null = require "tusk.null"
 local raw = require "tusk.binding.sqlite"
@@ -16,7 +17,12 @@ local NAMES = { "all", "count", "delete", "exists", "find", "find_by", "insert",
 
 -- ---- helpers ----
 
+local function colon(verb)
+  check.fail(("called with a colon; write %s(…) with a dot"):format(verb))
+end
+
 local function key_given(verb, id)
+  if dots.is_namespace(id) then colon(verb) end
   if type(id) == "table" then
     check.fail(("%s: a key expected, got a table (call it with a dot; for conditions use find_by)"):format(verb))
   end
@@ -29,6 +35,7 @@ local function row_given(verb, row)
   if type(row) ~= "table" then
     check.fail(("%s: a table of columns expected, got %s"):format(verb, type(row)))
   end
+  if getmetatable(row) and dots.is_namespace(row) then colon(verb) end
   return row
 end
 
@@ -241,8 +248,8 @@ end
 
 function makers.upsert(via, name)
   return function(row, opts)
-    opts = check.options(opts, { "on" })
     if next(row_given("upsert", row)) == nil then check.fail("upsert: the row is empty") end
+    opts = check.options(opts, { "on" })
     local text, params = compose(via, name, upsert_text, row, opts.on)
     return settle(raw.one(via:handle(), text, unpack(params, 1, params.n)))
   end

@@ -48,7 +48,7 @@ function pieces.lines(at, path, opts)
 end
 
 -- __collects: what is left open is closed by collection.
-local Chunks = streamed.extend { __name = "chunks", __collects = true }
+local Chunks = streamed.extend({ __name = "chunks", __collects = true }, "an iterator over pieces")
 Chunks.__index = Chunks
 
 function Chunks:__call()

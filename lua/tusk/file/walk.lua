@@ -14,7 +14,7 @@ local OPTIONS = { "timeout", "glob", "depth", "on_error" }
 local DEEPEST = 2 ^ 31
 
 -- __collects: what is left open is closed by collection.
-local Walk = streamed.extend { __name = "walk", __collects = true }
+local Walk = streamed.extend({ __name = "walk", __collects = true }, "a walk")
 Walk.__index = Walk
 
 local walk = {}

@@ -15,7 +15,7 @@ local BUFFER = 64 * 1024
 local PAIR = 0.002 -- seconds: the two halves of a renaming are told one right after the other
 
 -- __collects: what is left open is closed by collection.
-local Watch = streamed.extend { __name = "watch", __collects = true }
+local Watch = streamed.extend({ __name = "watch", __collects = true }, "a watch of files")
 Watch.__index = Watch
 
 local watch = {}
@@ -196,7 +196,7 @@ local function begin(at, path, recursive)
     check.fail(("recursive: %q is no folder"):format(path), { argument = "recursive" })
   end
   local self = setmetatable({
-    stream = handles.open(raw.watch_open, path), root = at.root, path = folder, only = only or false, recursive = recursive or false,
+    stream = handles.open(raw.watch_open, path), root = at.root or false, path = folder, only = only or false, recursive = recursive or false,
     changes = {}, n = 0, at = 0, latest = {}, events = {}, i = 1, ended = false, opts = false,
     folders = {}, seen = {}, there = true,
   }, Watch)

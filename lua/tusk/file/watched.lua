@@ -18,7 +18,7 @@ function watched.path_of(self, e)
 end
 
 local function add(self, path)
-  local number = settle(raw.watch_add(self.root, path, self.stream))
+  local number = settle(raw.watch_add(self.root or nil, path, self.stream))
   self.folders[number] = path
   return number
 end
@@ -29,7 +29,7 @@ end
 
 local function add_and_list(self, path)
   add(self, path)
-  return settle(raw.read_dir(self.root, path))
+  return settle(raw.read_dir(self.root or nil, path))
 end
 
 local function add_below(self, path, found)

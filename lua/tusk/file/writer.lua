@@ -11,7 +11,7 @@ local ENOUGH = 128 * 1024 -- bytes gathered before they are written
 ---@class tusk.file.Writer
 ---@field path string
 ---@field bytes integer given to it so far
-local Writer = { __name = "writer" }
+local Writer = check.strict({ __name = "writer" }, "a writer", { "bytes", "path" })
 Writer.__index = Writer
 
 local writer = {}

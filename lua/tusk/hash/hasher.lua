@@ -9,7 +9,7 @@ local wait = require "tusk.wait"
 local hasher = {}
 
 ---@class tusk.Hasher
-local Hasher = { __name = "hasher" }
+local Hasher = check.strict({ __name = "hasher" }, "a hasher", {})
 Hasher.__index = Hasher
 
 local ALGORITHMS = { "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b" }

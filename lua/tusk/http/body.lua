@@ -14,7 +14,7 @@ local PIECE = 64 * 1024 -- of a body in memory
 
 ---@class tusk.http.Chunks
 ---@field read fun(): string|nil
-local Chunks = streamed.extend { __name = "chunks", __collects = true } -- collection closes the source
+local Chunks = streamed.extend({ __name = "chunks", __collects = true }, "an iterator over pieces") -- collection closes the source
 Chunks.__index = Chunks
 
 --- The next bytes, as many as there are; nil at the end.

@@ -14,7 +14,7 @@ local OPTIONS = { "depth", "nulls", "max", "on_error" }
 local ON_ERROR = { "raise", "skip" }
 
 -- __collects: it holds nothing open but its source, which sees to itself.
-local Values = streamed.extend { __name = "json.lines", __collects = true }
+local Values = streamed.extend({ __name = "json.lines", __collects = true }, "an iterator over values")
 Values.__index = Values
 
 local function nothing() end

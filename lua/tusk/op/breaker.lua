@@ -12,7 +12,7 @@ local now, in_generator = kernel.now, kernel.in_generator
 local note, rethrow = errors.note, errors.rethrow
 
 ---@class tusk.Breaker
-local Breaker = { __name = "breaker" }
+local Breaker = check.strict({ __name = "breaker" }, "a breaker", { "name" }, { absent = { "name" }, hidden = { "run_inside" } })
 Breaker.__index = Breaker
 
 -- Every transition begins a generation: the outcome of a call that began before it no longer counts.

@@ -8,7 +8,7 @@ local semaphore = require "tusk.semaphore"
 local take, hold, hold_inside = semaphore.take, semaphore.hold, semaphore.hold_inside
 
 ---@class tusk.Bulkhead
-local Bulkhead = { __name = "bulkhead" }
+local Bulkhead = check.strict({ __name = "bulkhead" }, "a bulkhead", { "name" }, { absent = { "name" }, hidden = { "run_inside" } })
 Bulkhead.__index = Bulkhead
 
 local function refuse(self)

@@ -11,7 +11,7 @@ local clock, sleep = kernel.clock, kernel.sleep
 local note, rethrow = errors.note, errors.rethrow
 
 ---@class tusk.Hedge
-local Hedge = { __name = "hedge" }
+local Hedge = check.strict({ __name = "hedge" }, "a hedge", { "name" }, { absent = { "name", "run_inside" } })
 Hedge.__index = Hedge
 
 local function keep(race, ok, ...)
@@ -118,7 +118,7 @@ return function(opts)
   local share = share_of(opts.after)
   local self = setmetatable({
     name = check.opt_string("name", opts.name), started = 0, won = 0,
-    after = not share and check.duration("after", opts.after) or nil, times = share and quantile.new(share) or nil,
+    after = not share and check.duration("after", opts.after), times = share and quantile.new(share) or false,
   }, Hedge)
   if self.name then collect.add(self, figures) end
   return self

@@ -12,7 +12,7 @@ local wait = require "tusk.wait"
 local checkpoint = wait.checkpoint
 
 ---@class tusk.Limiter
-local Limiter = { __name = "limiter" }
+local Limiter = check.strict({ __name = "limiter" }, "a limiter", { "name" }, { absent = { "name", "run_inside" }, hidden = { "enter" } })
 Limiter.__index = Limiter
 
 local function refuse(self, seconds)
@@ -172,7 +172,7 @@ return function(opts)
   local fn = check.is_callable(key) and key or nil
   local self = {
     name = check.opt_string("name", opts.name), gap = per_of(opts.per) / rate_of(opts.rate),
-    burst = whole("burst", opts.burst, 1), key_for = fn, key = fn and "" or check.opt_string("key", key) or "",
+    burst = whole("burst", opts.burst, 1), key_for = fn or false, key = fn and "" or check.opt_string("key", key) or "",
     lines = {}, taken = 0, refused = 0,
   }
   self.store = store_of(self, opts)

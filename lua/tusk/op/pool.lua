@@ -12,7 +12,7 @@ local MAX = 10
 local GRACE = 5 -- seconds that closing one may take
 
 ---@class tusk.Pool
-local Pool = { __name = "pool" }
+local Pool = check.strict({ __name = "pool" }, "a pool", { "name" }, { absent = { "name" } })
 Pool.__index = Pool
 
 local function suppress(err, e)
@@ -171,8 +171,8 @@ return function(opts)
   local pool = setmetatable({
     name = check.opt_string("name", opts.name),
     open = check.callable("open", opts.open),
-    close_one = check.opt_callable("close", opts.close),
-    check = check.opt_callable("check", opts.check),
+    close_one = check.opt_callable("close", opts.close) or false,
+    check = check.opt_callable("check", opts.check) or false,
     max_idle = check.duration("idle", opts.idle, math.huge),
     max_age = check.duration("max_age", opts.max_age, math.huge),
     gate = semaphore.new(max), entries = {}, in_use = 0, closed = false,

@@ -1,10 +1,11 @@
 -- @watch(initial): a value whose changes tasks wait for. Only the latest counts.
+local check = require "tusk.check"
 local dots = require "tusk.dots"
 local kernel = require "tusk.kernel"
 local wait = require "tusk.wait"
 
 ---@class tusk.Watch
-local Watch = { __name = "watch" }
+local Watch = check.strict({ __name = "watch" }, "a watch", {}, { absent = { "value" } })
 Watch.__index = Watch
 
 local function see(self)

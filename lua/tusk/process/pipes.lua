@@ -14,7 +14,7 @@ local pipes = {}
 local LINE_MAX, TEXT_MAX = 16 * 1024 * 1024, 16 * 1024 * 1024
 
 ---@class tusk.process.Input
-local Input = { __name = "input" }
+local Input = check.strict({ __name = "input" }, "the input of a program", {})
 Input.__index = Input
 
 ---@return tusk.process.Input
@@ -38,7 +38,7 @@ end
 
 ---@class tusk.process.Output
 -- __collects: it is its process's, which belongs to a scope.
-local Output = streamed.extend { __name = "output", __collects = true }
+local Output = streamed.extend({ __name = "output", __collects = true }, "the output of a program")
 local stages = getmetatable(Output).__index
 Output.__index = Output
 

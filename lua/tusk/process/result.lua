@@ -1,4 +1,5 @@
 -- result.lua: how a program ended, and what it wrote.
+local check = require "tusk.check"
 local dots = require "tusk.dots"
 local errors = require "tusk.errors"
 local secret = require "tusk.secret"
@@ -15,7 +16,8 @@ local TAIL = 4096 -- bytes of stderr that an error keeps
 ---@field ok boolean code is 0
 ---@field stdout string|nil
 ---@field stderr string|nil
-local Result = { __name = "result" }
+local Result = check.strict({ __name = "result" }, "a result", { "code", "ok", "signal", "stderr", "stdout" },
+  { absent = { "code", "signal", "stderr", "stdout" } })
 Result.__index = Result
 
 local shown = setmetatable({}, { __mode = "k" }) -- result → its command line

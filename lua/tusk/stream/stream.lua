@@ -4,7 +4,7 @@ local dots = require "tusk.dots"
 local run = require "tusk.stream.run"
 
 ---@class tusk.Stream
-local Stream = { __name = "stream" }
+local Stream = check.strict({ __name = "stream" }, "a stream", {})
 Stream.__index = Stream
 
 local stream = { Stream = Stream }
@@ -13,7 +13,7 @@ local stream = { Stream = Stream }
 ---@param needs_owner boolean|nil it has tasks, or sources that collection does not close
 ---@return tusk.Stream
 function stream.new(open, needs_owner)
-  return setmetatable({ open = open, needs_owner = needs_owner or false }, Stream)
+  return setmetatable({ open = open, needs_owner = needs_owner or false, used = false, next = false, finish = false }, Stream)
 end
 
 function stream.is(value)
@@ -75,7 +75,7 @@ function Stream:close()
     run.discard(self.open)
   end
   local finish = self.finish
-  self.next, self.finish = function() end, nil
+  self.next, self.finish = function() end, false
   if finish then finish() end
 end
 
