@@ -19,27 +19,34 @@ function figures.new(pool, queued, running)
   return setmetatable({ pool = pool, types = {} }, Figures)
 end
 
-local function labels_of(self, name)
-  self.types[name] = true
-  return { pool = self.pool, task = name }
+-- The series of a type: made once, then kept.
+local function series(self, name, what, make)
+  local own = self.types[name] or {}
+  self.types[name] = own
+  own[what] = own[what] or make("tasks_" .. what, { pool = self.pool, task = name })
+  return own[what]
 end
 
 --- One more has ended so.
 ---@param what string "done", "failed", "undone"
 ---@param name string its type
 function Figures:count(what, name)
-  @metrics.counter(("tasks_%s_total"):format(what), labels_of(self, name)):inc()
+  series(self, name, what .. "_total", @metrics.counter):inc()
+end
+
+local function histogram(name, labels)
+  return @metrics.histogram(name, labels, { help = "seconds of tasks", buckets = BUCKETS })
 end
 
 --- One took so long, all attempts together.
 function Figures:took(name, seconds)
-  @metrics.histogram("tasks_seconds", labels_of(self, name), { help = "seconds of tasks", buckets = BUCKETS }):observe(seconds)
+  series(self, name, "seconds", histogram):observe(seconds)
 end
 
 function Figures:remove()
   for _, what in ipairs { "queued", "running" } do @metrics.remove("tasks_" .. what, { pool = self.pool }) end
-  for name in pairs(self.types) do
-    for _, what in ipairs { "done_total", "failed_total", "undone_total", "seconds" } do
+  for name, own in pairs(self.types) do
+    for what in pairs(own) do
       @metrics.remove("tasks_" .. what, { pool = self.pool, task = name })
     end
   end

@@ -101,7 +101,8 @@ local function type_of(name, opts, log)
   if opts.module then return function_of(name, opts) end
   local fn = types.OPTIONS[name] and types[name]
   if not fn then
-    tusk.errors.raise("config", ('plugins.background_tasks.types.%s: say where its function is: { module = "…", call = "…" }'):format(name))
+    tusk.errors.raise("config",
+      ('plugins.background_tasks.types.%s: say where its function is: { module = "…", call = "…" }'):format(name))
   end
   return function(job) return fn(job, config, log) end
 end
@@ -166,7 +167,7 @@ return {
   config = {
     workers = { type = "integer", default = 4, doc = "how many tasks run at a time" },
     queue = { type = "integer", default = 1000, doc = "how many wait in line; whoever enqueues more waits himself" },
-    drain = { type = "duration", default = "8s", doc = "how long tasks may go on when the program ends; less than --shutdown-timeout" },
+    drain = { type = "duration", default = "8s", doc = "how long tasks may go on at the end; less than --shutdown-timeout" },
     keep = { type = "string", doc = "a file for those that were not done by then, for the next run to take up" },
     types = { type = "table", default = {}, doc = "name → { module =, call =, timeout =, retry =, … }, or false" },
     reports = { type = "string", default = "reports", doc = "the folder that generate_report writes to" },

@@ -15,8 +15,8 @@ end
 -- "processor.process" → that function of @processor.
 local function named(path)
   local operator, name = path:match("^([%a_][%w_]*)%.([%a_][%w_]*)$")
-  if not operator then error(("processing: %q is not the name of an operator's function, such as processor.process"):format(path), 0) end
-  return tusk[operator][name]
+  if operator then return tusk[operator][name] end
+  tusk.errors.raise("config", ("processing: %q is not the name of an operator's function, such as processor.process"):format(path))
 end
 
 --- args = { from = table, id = key, into = table }: the row, processed, is stored; in place of one with the same key.
