@@ -187,8 +187,8 @@ clean: ## removes build/ and build-*/
 # ---- what has to be installed (Debian's names) ----
 
 DEPS := gcc g++ libc6-dev pkg-config libuv1-dev lua-luv lua-luv-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev \
-  libhiredis-dev libpcre2-dev libsimdjson-dev ca-certificates tzdata
-DEPS_TEST := lua-busted lua-check clang-format cmake cppcheck mandoc nginx openssl python3-aiosmtpd redis-server sqlite3
+  libhiredis-dev libpcre2-dev libsimdjson-dev ca-certificates tzdata libcairo2 fonts-dejavu-core
+DEPS_TEST := lua-busted lua-check clang-format cmake cppcheck mandoc nginx openssl poppler-utils python3-aiosmtpd redis-server sqlite3
 
 # Only what is missing: when all is there it needs neither root nor a network.
 define install_packages
