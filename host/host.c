@@ -64,6 +64,7 @@ static int open_modules(lua_State *L)
     probe_open(L);
     place_open(L);
     loader_open(L);
+    embed_open(L);
     modules_open(L); // takes the table of functions as "tusk.kernel" and loads "tusk.core"
     return 0;
 }
@@ -93,7 +94,8 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
         goto fail_mutex;
     if (loop_open(h))
         goto fail_loop;
-    if (memory_open_lua(h) || lua_cpcall(h->L, open_modules, NULL) || memory_is_short(h))
+    if (embed_new(h) || memory_open_lua(h) || lua_cpcall(h->L, open_modules, NULL) ||
+        memory_is_short(h))
         goto fail_lua;
     if (h->config.flags & TUSK_STRESS)
         lua_gc(h->L, LUA_GCSETPAUSE, 100);
@@ -104,6 +106,7 @@ fail_lua:
     h->closing = 2;
     loop_close(h);
     memory_close_lua(h);
+    embed_free(h);
     uv_loop_close(&h->loop);
 fail_loop:
     uv_mutex_destroy(&h->post_mutex);
@@ -119,6 +122,7 @@ static void end_tasks(struct tusk *h)
     h->closing = 1;
     h->close_by = uv_hrtime() + CLOSE_NS;
     scope_cancel(h, &h->root, CANCEL_SHUTDOWN);
+    embed_hurry(h);
     while (h->live && uv_hrtime() < h->close_by && (!loop_is_idle(h) || h->waits))
         loop_turn(h, 1);
 }
@@ -130,6 +134,7 @@ tusk_rc tusk_close(tusk_host *h)
         return rc;
     h->inside = 1;
     end_tasks(h);
+    embed_close(h);
     while (h->at_close) {
         struct tusk_hook *k = h->at_close;
         h->at_close = k->next;
@@ -139,6 +144,7 @@ tusk_rc tusk_close(tusk_host *h)
     loop_close(h);
     h->closing = 2;
     memory_close_lua(h);
+    embed_free(h);
     uv_loop_close(&h->loop);
     uv_mutex_destroy(&h->post_mutex);
     task_free_all(h);

@@ -209,14 +209,15 @@ struct tusk {
     struct {
         lua_Hook function;
         int mask, count;
-    } users_hook;           /* put aside while one of the host's is set */
-    struct tusk_hook left;  /* starts what sees to abandoned scopes */
-    int loading;            /* a source is compiled, outside of any task */
-    int hooked, insisting;  /* one is; that of insist.c */
-    atomic_int interrupted; /* that of interrupt.c */
-    int lost;               /* a failure that nobody could be told of */
-    int stopping, closing;  /* closing: 1 tasks are ended, 2 Lua goes */
-    uint64_t close_by;      /* a close waits no longer; 0: for ever */
+    } users_hook;                /* put aside while one of the host's is set */
+    struct tusk_hook left;       /* starts what sees to abandoned scopes */
+    int loading;                 /* a source is compiled, outside of any task */
+    int hooked, insisting;       /* one is; that of insist.c */
+    atomic_int interrupted;      /* that of interrupt.c */
+    int lost;                    /* a failure that nobody could be told of */
+    int stopping, closing;       /* closing: 1 tasks are ended, 2 Lua goes */
+    uint64_t close_by;           /* a close waits no longer; 0: for ever */
+    struct embedding *embedding; /* embed.h */
     char message[256];
 };
 
@@ -414,6 +415,13 @@ void inspect_open(lua_State *L);
 /* Is this frame one of the user's Lua? Fills in ar's source. */
 int place_is_users(lua_State *L, lua_Debug *ar);
 void place_open(lua_State *L);
+
+/* embed.c: operators from C, calls into Lua, events */
+int embed_new(struct tusk *h);   /* 0, or -1: out of memory */
+void embed_free(struct tusk *h); /* after Lua has gone; also of one that could not be made */
+void embed_open(lua_State *L);
+void embed_hurry(struct tusk *h); /* calls that were cancelled are not waited for any longer */
+void embed_close(struct tusk *h); /* tasks have ended: nobody outside is answered any more */
 
 /* loader.c */
 void loader_open(lua_State *L);

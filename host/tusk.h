@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -161,6 +162,259 @@ TUSK_EXPORT void tusk_dump(tusk_host *h);
 
 /* The lua_State, for operators written against tusk_lua.h. */
 TUSK_EXPORT void *tusk_unstable_lua(tusk_host *h);
+
+/* ---- values ---- */
+
+/*
+ * Plain data. It crosses by copy: what a tusk_val points to is read before the call that it was
+ * given to returns, and what the host gives is valid for as long as that call says. TUSK_E_ARG: a
+ * value nested deeper than 64, or in itself; a map's key that is no boolean, number or string; an
+ * integer beyond 2^53 as a key.
+ */
+typedef enum {
+    TUSK_NIL,
+    TUSK_BOOL,
+    TUSK_INT, /* a whole number: up to 2^53 a number in Lua, beyond it an int64_t cdata */
+    TUSK_NUM, /* any other number */
+    TUSK_STR, /* bytes, zero ones too */
+    TUSK_LIST,
+    TUSK_MAP
+} tusk_type;
+
+typedef struct tusk_val {
+    tusk_type type;
+    uint32_t n; /* elements of a LIST; pairs of a MAP */
+    union {
+        int b;
+        int64_t i;
+        double d;
+        struct {
+            const char *p;
+            size_t len;
+        } s;
+        const struct tusk_val *v; /* of a MAP: key, value, key, value ... */
+    } u;
+} tusk_val;
+
+static inline tusk_val tusk_val_of(tusk_type type)
+{
+    tusk_val v;
+    memset(&v, 0, sizeof v);
+    v.type = type;
+    return v;
+}
+
+static inline tusk_val tusk_nil(void)
+{
+    return tusk_val_of(TUSK_NIL);
+}
+
+static inline tusk_val tusk_bool(int b)
+{
+    tusk_val v = tusk_val_of(TUSK_BOOL);
+    v.u.b = b != 0;
+    return v;
+}
+
+static inline tusk_val tusk_int(int64_t i)
+{
+    tusk_val v = tusk_val_of(TUSK_INT);
+    v.u.i = i;
+    return v;
+}
+
+static inline tusk_val tusk_num(double d)
+{
+    tusk_val v = tusk_val_of(TUSK_NUM);
+    v.u.d = d;
+    return v;
+}
+
+/* The bytes are not copied here. */
+static inline tusk_val tusk_bytes(const char *p, size_t len)
+{
+    tusk_val v = tusk_val_of(TUSK_STR);
+    v.u.s.p = p;
+    v.u.s.len = len;
+    return v;
+}
+
+static inline tusk_val tusk_str(const char *text)
+{
+    return tusk_bytes(text, strlen(text));
+}
+
+/* n elements, or n pairs. */
+static inline tusk_val tusk_list(const tusk_val *elements, uint32_t n)
+{
+    tusk_val v = tusk_val_of(TUSK_LIST);
+    v.n = n;
+    v.u.v = elements;
+    return v;
+}
+
+static inline tusk_val tusk_map(const tusk_val *pairs, uint32_t n)
+{
+    tusk_val v = tusk_val_of(TUSK_MAP);
+    v.n = n;
+    v.u.v = pairs;
+    return v;
+}
+
+/* The number that v is, whole or not; nonzero if it is one. */
+static inline int tusk_get_num(const tusk_val *v, double *out)
+{
+    if (v->type == TUSK_INT)
+        *out = (double)v->u.i;
+    else if (v->type == TUSK_NUM)
+        *out = v->u.d;
+    else
+        return 0;
+    return 1;
+}
+
+/* What a map has under this name; NULL if it has nothing, or is no map. */
+static inline const tusk_val *tusk_get(const tusk_val *map, const char *name)
+{
+    size_t len = strlen(name);
+    for (uint32_t i = 0; map->type == TUSK_MAP && i < map->n; i++) {
+        const tusk_val *key = &map->u.v[2 * i];
+        if (key->type == TUSK_STR && key->u.s.len == len && !memcmp(key->u.s.p, name, len))
+            return key + 1;
+    }
+    return NULL;
+}
+
+/* ---- operators from C ---- */
+
+typedef struct tusk_op tusk_op; /* one call of an operator, until it is answered */
+
+/* Most arguments and results of a call: TUSK_E_ARG beyond; from Lua an argument error. */
+#define TUSK_ARGS_MAX 200u
+
+/*
+ * Answers before it returns: fills *result, which is nil, with what the operator returns. What it
+ * points to must last until the function is called again, or the host closes. Any other code than
+ * TUSK_OK fails the call with the kind that docs/embedding.md lists; a string in *result is the
+ * message. The arguments are gone when it returns.
+ */
+typedef tusk_rc (*tusk_fn)(void *ud, const tusk_val *args, uint32_t n, tusk_val *result);
+/*
+ * Begins. The calling task waits until tusk_op_done or tusk_op_fail, which may come at once, later,
+ * or from another thread. op is a reference of the function's own: tusk_op_free it when done with
+ * it. The arguments are gone when it returns.
+ */
+typedef void (*tusk_async_fn)(void *ud, tusk_op *op, const tusk_val *args, uint32_t n);
+/*
+ * The task is cancelled, or its time is over: end the work, and answer. Called once at most, on the
+ * owner's thread, while op waits; the task goes on when op is answered.
+ */
+typedef void (*tusk_cancel_fn)(void *ud, tusk_op *op);
+/* These run with Lua's code beneath them. Of the host they may call: tusk_op_..., tusk_def...,
+ * tusk_call, tusk_future_..., tusk_emit, tusk_wakeup; a tusk_cancel_fn tusk_op_... alone. */
+
+/*
+ * Defines an operator: "ping" is @ping(...), "physics.raycast" is @physics.raycast(...). From then
+ * on it is one of the host's own. TUSK_E_ARG: no name for one. TUSK_E_STATE: it is there already.
+ * tusk_def: can be called where a task cannot wait, too. tusk_def_async: without `cancel` a
+ * cancelled task goes on at once, and the answer is refused.
+ */
+TUSK_EXPORT tusk_rc tusk_def(tusk_host *h, const char *name, tusk_fn fn, void *ud);
+TUSK_EXPORT tusk_rc tusk_def_async(tusk_host *h, const char *name, tusk_async_fn fn,
+                                   tusk_cancel_fn cancel, void *ud);
+
+/* References may outlive the host. When the last one is freed before there was an answer, the call
+ * fails with kind `abandoned`. */
+TUSK_EXPORT void tusk_op_retain(tusk_op *op); /* [any] */
+TUSK_EXPORT void tusk_op_free(tusk_op *op);   /* [any] */
+/*
+ * The answer: n results, or an error of that kind ("physics.no_world") at the caller's line. The
+ * first one counts. TUSK_E_STATE: there was one. TUSK_E_CANCELLED: the task has not waited for it.
+ * TUSK_E_CLOSED: the host is closed. TUSK_E_ARG, TUSK_E_NOMEM: op still waits. To one that was
+ * cancelled tusk_op_fail says that it has ended; it fails with `cancelled` whatever the kind.
+ */
+TUSK_EXPORT tusk_rc tusk_op_done(tusk_op *op, const tusk_val *results, uint32_t n);   /* [any] */
+TUSK_EXPORT tusk_rc tusk_op_fail(tusk_op *op, const char *kind, const char *message); /* [any] */
+/* [any] As it was defined; the name of the plugin that is asking, NULL if none is: valid with op.
+ */
+TUSK_EXPORT const char *tusk_op_name(const tusk_op *op);
+TUSK_EXPORT const char *tusk_op_plugin(const tusk_op *op);
+/* [any] When the task's time is over, on the host's clock (CLOCK_MONOTONIC, if none was given);
+ * UINT64_MAX: never. */
+TUSK_EXPORT uint64_t tusk_op_deadline_ns(const tusk_op *op);
+/* [any] Nonzero if nobody needs an answer any more. */
+TUSK_EXPORT int tusk_op_cancelled(const tusk_op *op);
+
+/* ---- Lua from C ---- */
+
+typedef struct tusk_future tusk_future; /* one call into Lua */
+
+/* The call has ended. Runs once, in tusk_step, tusk_run or tusk_close, outside of Lua; f is valid
+ * while it runs, longer for those who hold it. */
+typedef void (*tusk_done_fn)(void *ud, tusk_future *f);
+
+/*
+ * Calls a function of Lua as a task in the plugin's scope; it begins in the next step. `function`
+ * is "users.find" for a function of the plugin's operator @users, or "find" where one operator of
+ * the plugin has it. Without a plugin (NULL): a global function, or "json.encode" for any operator.
+ * timeout_ms: from when it begins; 0 for none. done may be NULL; out too: then nobody holds the
+ * future, and if done is NULL as well, a failure is reported like that of any task.
+ * TUSK_E_NOTFOUND: tusk_errmsg names what is near. TUSK_E_CLOSED: the plugin, or the host, is
+ * ending.
+ */
+TUSK_EXPORT tusk_rc tusk_call(tusk_host *h, const char *plugin, const char *function,
+                              const tusk_val *args, uint32_t n, uint64_t timeout_ms,
+                              tusk_done_fn done, void *ud, tusk_future **out);
+
+/* TUSK_E_STATE: it still runs. TUSK_OK: there are values. Else the code of its failure. */
+TUSK_EXPORT tusk_rc tusk_future_poll(const tusk_future *f);
+/* What it returned, and how many: valid with f. NULL unless there are any. */
+TUSK_EXPORT const tusk_val *tusk_future_values(const tusk_future *f, uint32_t *n);
+/* What it failed with: valid with f. NULL unless it has failed. */
+TUSK_EXPORT const tusk_failure *tusk_future_failure(const tusk_future *f);
+/* Asks the task to stop. It ends once its work in flight has: TUSK_E_CANCELLED. */
+TUSK_EXPORT void tusk_future_cancel(tusk_future *f);
+/* Lets go of f, also after the host has closed. Does not cancel; f may be NULL. */
+TUSK_EXPORT void tusk_future_free(tusk_future *f);
+
+/* ---- events ---- */
+
+/*
+ * Tells all that listen: plugins with `on = { [event] = function(ctx, ...) }`, and `@on(event,
+ * function(...))`. Each handler runs as a task of its plugin, begins in the next step, and gets
+ * values of its own. That nobody listens is no error.
+ */
+TUSK_EXPORT tusk_rc tusk_emit(tusk_host *h, const char *event, const tusk_val *args, uint32_t n);
+
+/* ---- plugins in C ---- */
+
+/*
+ * A library in a script directory's plugins: plugins/physics.so, or plugins/physics/physics.so. It
+ * has TUSK_PLUGIN("physics", "1.0", "what it is for", open, close); in it, outside of functions.
+ */
+typedef struct {
+    uint32_t struct_size, abi;
+    const char *name, *version, *description; /* the last two may be NULL */
+    /* What it defines by tusk_def... belongs to the plugin. *ud is handed to close. Another code
+     * than TUSK_OK: the plugin has failed. */
+    tusk_rc (*open)(tusk_host *h, void **ud);
+    /* When the plugin has ended, once for each open. What it has not answered yet, it answers now.
+     * May be NULL. */
+    void (*close)(tusk_host *h, void *ud);
+} tusk_plugin;
+
+#ifdef __cplusplus
+#define TUSK_PLUGIN(...)                                                                           \
+    extern "C" {                                                                                   \
+    extern TUSK_EXPORT const tusk_plugin tusk_plugin_entry;                                        \
+    const tusk_plugin tusk_plugin_entry = {sizeof(tusk_plugin), TUSK_ABI, __VA_ARGS__};            \
+    }                                                                                              \
+    static_assert(TUSK_ABI, "")
+#else
+#define TUSK_PLUGIN(...)                                                                           \
+    TUSK_EXPORT extern const tusk_plugin tusk_plugin_entry;                                        \
+    const tusk_plugin tusk_plugin_entry = {sizeof(tusk_plugin), TUSK_ABI, __VA_ARGS__}
+#endif
 
 #ifdef __cplusplus
 }

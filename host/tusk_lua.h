@@ -20,6 +20,7 @@ extern "C" { // Lua's headers do not say it themselves
 #include <lua.h>
 
 #define TUSK_LUA_EXPORT __attribute__((visibility("default")))
+#define TUSK_LUA_ABI    1 /* bumped when something here changes its shape or meaning */
 
 struct tusk;
 struct tusk_wait;
@@ -48,6 +49,10 @@ struct tusk_wait {
     int index;              /* where it lies on its C function's stack */
     uint8_t cancelled, dropped, woken, posted;
 };
+
+/* The first line of a luaopen_: raises when it was built for another tusk_lua.h. */
+TUSK_LUA_EXPORT void tusk_lua_check_abi(lua_State *L, int abi);
+#define tusk_lua_check(L) tusk_lua_check_abi((L), TUSK_LUA_ABI)
 
 /* The host that L belongs to. */
 TUSK_LUA_EXPORT struct tusk *tusk_of(lua_State *L);

@@ -91,7 +91,7 @@ local function install()
   local loader = require "tusk.loader"
   local modules = require "tusk.require"
   local shim = require "tusk.coroutine"
-  debug.getregistry()["tusk.compile"] = loader.compile
+  debug.getregistry()["tusk.compile"], debug.getregistry()["tusk.require"] = loader.compile, modules.require
   _G.load, _G.loadstring, _G.loadfile = loader.load, loader.loadstring, loader.loadfile
   _G.require, _G.dofile = modules.require, modules.dofile
   for name, fn in pairs(shim) do coroutine[name] = fn end -- luacheck: ignore 122

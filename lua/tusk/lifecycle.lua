@@ -4,6 +4,7 @@ local errors = require "tusk.errors"
 local kernel = require "tusk.kernel"
 local operators = require "tusk.operators"
 local report = require "tusk.report"
+local running = require "tusk.running"
 local scope = require "tusk.scope"
 
 local lifecycle = {}
@@ -76,14 +77,18 @@ local function live(p, cfg)
   end
   scope.run({ name = "plugin " .. p.manifest.name, on_error = "log" }, function(s)
     p.scope = s
+    running.scope_begins(p)
     set_up(p, s, cfg)
     services(p, s)
+    running.enter(p)
     set_state(p, "ready")
     core.Queue.new():park() -- until it is cancelled
   end)
 end
 
 local function withdraw(p)
+  running.leave(p)
+  running.scope_ends(p)
   for name in pairs(p.manifest.operators or {}) do operators.remove(name) end
 end
 

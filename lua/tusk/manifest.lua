@@ -17,7 +17,7 @@ local manifest = {}
 ---@field setup fun(ctx: table, cfg: table)|nil
 ---@field operators table<string, any>|nil
 ---@field services table<string, function|table>|nil
----@field on table<string, function>|nil { ready = fn, shutdown = fn }
+---@field on table<string, fun(ctx: table, ...: any)>|nil ready, shutdown, and events of the embedding program
 ---@field check function|nil
 ---@field teardown fun(ctx: table)|nil
 
@@ -56,11 +56,9 @@ end
 local function check_functions(p, file)
   for name, s in pairs(p.services or {}) do check_service(name, s, file) end
   for event, fn in pairs(p.on or {}) do
-    if event ~= EVENTS[1] and event ~= EVENTS[2] then
-      local hint, near = check.hint(tostring(event), EVENTS)
-      fail(("%s: on: there is no event %q%s; there is: %s"):format(file, tostring(event), hint, table.concat(EVENTS, ", ")),
-        { suggestion = near })
-    end
+    if type(event) ~= "string" or event == "" then fail(file .. ": on: events have names") end
+    local near = event ~= EVENTS[1] and event ~= EVENTS[2] and check.nearest(event, EVENTS)
+    if near then fail(('%s: on: no event %q (did you mean "%s"?)'):format(file, event, near), { suggestion = near }) end
     if type(fn) ~= "function" then fail(("%s: on.%s must be a function"):format(file, event)) end
   end
 end
@@ -128,6 +126,9 @@ end
 ---@param dir string the plugin's own folder
 ---@param chunkname string|nil "@" and the file unless given
 function manifest.load(file, default_name, dir, chunkname)
+  if file:match("%.so$") then
+    return { manifest = manifest.check(require("tusk.library").open(file), file, default_name), file = file, dir = dir }
+  end
   local text, message = loader.read_all(file)
   local fn
   if text then fn, message = loader.compile(text, chunkname or "@" .. file) end

@@ -10,6 +10,7 @@ for _, name in ipairs(kernel.modules "tusk.op.") do core[name] = true end
 local loaded = {} -- name → value
 local providers = {} -- name → plugin, for those of plugins
 local announced = {} -- name → plugin, for those of plugins that may not be set up
+local from_c = {} -- name → value, for those that the embedding program has defined
 
 --- All names, sorted.
 ---@return string[]
@@ -100,6 +101,39 @@ end
 function operators.define(name, value, plugin)
   if type(value) == "table" then value = strict(name, value) end
   loaded[name], providers[name] = value, plugin
+end
+
+local function refuse(name, why)
+  errors.raise("exists", ("@%s: %s"):format(name, why))
+end
+
+local function check_free(name, key, namespace)
+  local whole = key and name .. "." .. key or name
+  if providers[name] or announced[name] then
+    refuse(whole, ("@%s is an operator of the plugin %q"):format(name, providers[name] or announced[name]))
+  elseif core[name] and not from_c[name] then
+    refuse(whole, ("@%s is the host's own and cannot be added to"):format(name))
+  elseif namespace and (not key or type(namespace) ~= "table") then
+    refuse(whole, type(namespace) == "table" and "there are functions in it" or "it is defined already")
+  elseif namespace and rawget(namespace, key) ~= nil then
+    refuse(whole, "it is defined already")
+  end
+end
+
+--- Adds an operator from C, or a function of one; then it is the host's own. Raises kind `exists`.
+---@param into table<string, any>|nil where to put it instead: what a plugin will define
+---@param name string
+---@param key string|nil
+---@param fn function
+function operators.add(into, name, key, fn)
+  local list = into or from_c
+  local namespace = list[name]
+  check_free(name, key, namespace)
+  if not key then list[name] = fn
+  elseif namespace then namespace[key] = fn
+  else list[name] = { [key] = fn } end
+  if into or namespace then return end
+  core[name], loaded[name] = true, key and strict(name, from_c[name]) or fn
 end
 
 --- Puts another value in the place of an operator's own, for tests; at.refresh tells those who have it.

@@ -77,8 +77,11 @@ describe("a manifest", function()
     assert.are.equal("p.lua: requires must be a list of strings", refused { requires = { db = true } })
   end)
 
-  it("knows no events but ready and shutdown", function()
-    assert.matches('there is no event "start"; there is: ready, shutdown', refused { on = { start = print } }, 1, true)
+  it("listens to events of any name, but for slips of ready and shutdown", function()
+    local p = { name = "p", on = { start = print, ready = print } }
+    assert.equal(p, manifest.check(p, "p.lua", "p"))
+    assert.are.equal("p.lua: on: events have names", refused { on = { print } })
+    assert.are.equal("p.lua: on.start must be a function", refused { on = { start = 1 } })
     assert.matches('(did you mean "shutdown"?)', refused { on = { shutdwon = print } }, 1, true)
   end)
 

@@ -70,7 +70,7 @@ local function set_paths(dir)
   local list = {}
   for i, place in ipairs(places) do list[i] = dir .. place end
   package.path = table.concat(list, ";") .. ";" .. package.path
-  package.cpath = dir .. "/lua_modules/lib/lua/5.1/?.so;" .. package.cpath
+  package.cpath = dir .. "/?.so;" .. dir .. "/lua_modules/lib/lua/5.1/?.so;" .. package.cpath
 end
 
 --- A directory's configuration: paths, .env, plugins in order, values; all of it applied.

@@ -8,12 +8,12 @@ local plugins = {}
 --- The plugin that an entry of DIR/plugins is, or nil.
 ---@return { name: string, file: string, dir: string }|nil
 function plugins.of_entry(dir, entry)
-  if entry.type == "file" and entry.name:match("%.lua$") then
-    return { file = entry.path, name = entry.name:gsub("%.lua$", ""), dir = dir }
-  end
-  local init = entry.path .. "/init.lua"
-  if entry.type == "directory" and operators.get("file").exists(init) then
-    return { file = init, name = entry.name, dir = entry.path }
+  local name = entry.type == "file" and (entry.name:match("^(.+)%.lua$") or entry.name:match("^(.+)%.so$"))
+  if name then return { file = entry.path, name = name, dir = dir } end
+  if entry.type ~= "directory" then return nil end
+  for _, first in ipairs { "init.lua", entry.name .. ".so" } do
+    local path = entry.path .. "/" .. first
+    if operators.get("file").exists(path) then return { file = path, name = entry.name, dir = entry.path } end
   end
 end
 

@@ -1,0 +1,52 @@
+/* embed.h: what operators from C, calls into Lua and events share. */
+#ifndef EMBED_H
+#define EMBED_H 1
+
+#include "host.h"
+#include "value.h"
+
+/* Outlives the host for those who hold a tusk_op of it: who has the last reference frees it. */
+struct link {
+    uv_mutex_t mutex;
+    atomic_uint refs;
+    struct tusk *host;          /* NULL once it is closed */
+    struct definition *defined; /* until the link goes */
+    struct asking *asking;      /* names of plugins, the same */
+};
+
+/* One of a host; made with it. */
+struct embedding {
+    struct link *link;
+    struct value_refs values;
+    struct op_call *calls;       /* that wait */
+    struct tusk_future *futures; /* that have not ended */
+    int lua;       /* registry reference of the functions of lua/tusk/embed.lua, or 0 */
+    int call_meta; /* of the records of calls that wait */
+};
+
+/* Runs fn(L, ud) protected on the host's main state, with its Lua half loaded. What it raises is
+ * kept for tusk_errmsg, and its kind gives the code. */
+tusk_rc embed_run(struct tusk *h, lua_CFunction fn, void *ud);
+/* Pushes one of the functions of lua/tusk/embed.lua. */
+void embed_push(lua_State *L, struct tusk *h, const char *name);
+/* The code for an error's kind. */
+tusk_rc embed_code(const char *kind);
+
+void link_unref(struct link *link);
+
+/* op.c */
+/* The name of the plugin whose scope is around the running task, or NULL; lasts as the link does.
+ */
+const char *op_asking(struct tusk *h);
+void op_open(lua_State *L);
+void op_drop(struct tusk *h);  /* those that were cancelled, and wait for their answer */
+void op_close(struct tusk *h); /* from here on answers are refused */
+
+/* future.c */
+void future_open(lua_State *L);
+void future_close(struct tusk *h); /* those that have not ended end with TUSK_E_CLOSED */
+
+/* library.c */
+void library_open(lua_State *L);
+
+#endif
