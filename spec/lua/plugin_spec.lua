@@ -58,6 +58,20 @@ describe("a plugin", function()
     assert.are.equal("up\nmain\ndown\n", r.stdout, r.stderr)
   end)
 
+  it("has the configured database and cache in its body too", function()
+    app.with({
+      ["plugins/a.lua"] = [[
+        @db.exec "create table t (n)"
+        @cache.set("a", 1)
+        return { name = "a", config = { must = { type = "string", default = "x" } } }]],
+      ["tusk.lua"] = "return { db = { url = env('FILE') }, plugins = { a = { must = 'y' } } }",
+      ["main.lua"] = "print(@db.value 'select count(*) from t', @cache.get 'a')" }, function(dir)
+      local r = program.run({ "run", dir }, { env = { FILE = dir .. "/here.db" } })
+      assert.are.equal("0\t1\n", r.stdout, r.stderr)
+      assert.is_true(@file.exists(dir .. "/here.db"))
+    end)
+  end)
+
   it("finds modules in lib and beside main.lua", function()
     local r = app.run {
       ["plugins/a.lua"] = "return function() print(require('one').n + require('two').n + require('three').n) end",

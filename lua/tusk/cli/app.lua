@@ -47,20 +47,37 @@ local function settings_of_none(tree, loaded, problems)
   end
 end
 
---- Reads the configuration and applies it. Raises kind `config`.
----@param said table what its tusk.lua returned
----@return table values, table sources, table fields
-function app.configure(dir, said, loaded, flags)
-  local fields = fields_of(loaded)
-  local tree, problems = config.layers(said,
+local function layers(dir, said, fields, flags)
+  return config.layers(said,
     { path = dir .. "/tusk.lua", environment = flags.env, variables = env.variables(), set = flags.set }, fields)
-  settings_of_none(tree, loaded, problems)
-  local values, sources = config.resolve(tree, problems, fields)
+end
+
+local function apply(dir, values, sources, flags)
   if not values.db.url then
     values.db.url, sources.db.url = flags.testing and ":memory:" or dir .. "/data/tusk.db", "default"
   end
   core.configure(values)
   require("tusk.log_style").level = ({ debug = 0, info = 1, warn = 2, error = 3 })[values.log.level]
+end
+
+-- The host's own sections, before the plugins are there: their bodies may use its operators. What is wrong is told later,
+-- with what is wrong in the plugins' sections.
+local function configure_host(dir, said, flags)
+  local tree, own = layers(dir, said, config.CORE, flags), {}
+  for section in pairs(config.CORE) do own[section] = tree[section] end
+  local ok, values, sources = pcall(config.resolve, own, {}, config.CORE)
+  if ok then apply(dir, values, sources, flags) end
+end
+
+--- Reads the configuration and applies it. Raises kind `config`.
+---@param said table what its tusk.lua returned
+---@return table values, table sources, table fields
+function app.configure(dir, said, loaded, flags)
+  local fields = fields_of(loaded)
+  local tree, problems = layers(dir, said, fields, flags)
+  settings_of_none(tree, loaded, problems)
+  local values, sources = config.resolve(tree, problems, fields)
+  apply(dir, values, sources, flags)
   return values, sources, fields
 end
 
@@ -83,6 +100,7 @@ function app.configuration(dir, flags)
   set_paths(dir)
   local env_keys = env.load(dir, flags.env)
   local said = config.read_file(dir .. "/tusk.lua")
+  configure_host(dir, said, flags)
   local loaded = plugins.load(dir, said, flags.env)
   local values, sources, fields = app.configure(dir, said, loaded, flags)
   return { dir = dir, environment = flags.env, env_keys = env_keys, plugins = loaded, values = values,

@@ -1,0 +1,4 @@
+return {
+  db = { migrate = true },
+  environments = { test = { db = { url = ":memory:" } } },
+}
