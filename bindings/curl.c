@@ -57,7 +57,7 @@ int request_left(struct request *r)
 
 void request_done(struct request *r, CURLcode code)
 {
-    r->code = code;
+    r->code = early_code(r, code);
     if (!r->os_error)
         curl_easy_getinfo(r->handle->easy, CURLINFO_OS_ERRNO, &r->os_error);
     if (!r->handed) {
@@ -96,6 +96,8 @@ static void take_finished(struct http *http)
     }
     if (http->unwatched)
         take_unwatched(http);
+    if (http->early)
+        early_take(http);
 }
 
 /* ---- libcurl and the loop ---- */

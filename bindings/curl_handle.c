@@ -6,6 +6,8 @@
 
 #define SPARE_MAX  128         /* handles kept */
 #define BUFFER_MAX (16 * 1024) /* bytes of a buffer that is kept with one */
+#define WINDOW     65535       /* bytes that may be sent of a body before the server says so */
+#define PART_HEAD  512         /* what comes before each part, at most, or nearly so */
 
 static int set(CURL *easy, CURLoption option, const char *value)
 {
@@ -87,13 +89,24 @@ static int set_tls(struct handle *h, const struct spec *s)
            set(h->easy, CURLOPT_SSLKEY, s->key);
 }
 
-/*
- * Over HTTP/2 libcurl tells the server that it takes up to 32 MiB of each stream, and buffers as
- * much of one that is paused.
- */
-static void set_stream(struct handle *h, const struct spec *s)
+/* Whether the body may have to wait for the server to take some of it. */
+static int is_large(const struct spec *s)
 {
-    if (!s->stream)
+    size_t size = s->body_length;
+    for (int i = 0; i < s->part_count; i++)
+        size += s->parts[i].length + PART_HEAD;
+    return size > WINDOW;
+}
+
+/*
+ * HTTP/1.1 for what this libcurl does badly over HTTP/2. It tells the server that it takes up to
+ * 32 MiB of each stream, and buffers as much of one that is paused. And where the server answers
+ * before it has taken a body that has to wait, it never sends the rest, and loses the answer or
+ * waits for ever.
+ */
+static void set_version(struct handle *h, const struct spec *s)
+{
+    if (!s->stream && !is_large(s))
         return;
     h->special = 1;
     curl_easy_setopt(h->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -109,7 +122,7 @@ static int set_up(struct handle *h, const struct spec *s)
     h->tainted |= s->host; // libcurl goes on choosing cookies by that name
     curl_easy_setopt(h->easy, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(s->connect_timeout));
     curl_easy_setopt(h->easy, CURLOPT_HTTPHEADER, s->headers);
-    set_stream(h, s);
+    set_version(h, s);
     if (set(h->easy, CURLOPT_URL, s->url) | set_method(h, s) | set_credentials(h, s) |
         set_tls(h, s) | route_set(h, s))
         return -1;

@@ -38,6 +38,7 @@ struct http { /* one per host, malloc'ed: lives until the last of its uv handles
     int inside;     /* libcurl is running: nothing may be removed from the multi now */
     int again;      /* libcurl asked to be called again at once */
     int unwatched;  /* a request is, perhaps more: they are to be ended */
+    int early;      /* a request has its answer, perhaps before its body was sent */
     int closing;
     const char *encodings; /* that answers may be compressed by */
 };
@@ -139,6 +140,7 @@ struct request {
     uint8_t too_large, head_too_large, no_memory, repeated;
     uint8_t abandoned; /* cancelled after bytes had left */
     uint8_t unwatched; /* its socket could not be watched */
+    uint8_t early;     /* perhaps answered before its body was sent */
 };
 
 /* curl.c */
@@ -234,7 +236,20 @@ int op_upload_end(lua_State *L);
 /* upload_fail(upload): there will not be more: ends the request. */
 int op_upload_fail(lua_State *L);
 
+/* curl_early.c */
+
+/* The head of r's answer is here: more of its body may be sent, or not. */
+void early_expect(struct request *r);
+/* What r ended with, having ended with code: that the rest of its body was refused is no failure.
+ */
+CURLcode early_code(const struct request *r, CURLcode code);
+/* Ends those whose answer is whole and whose body is not sent any further. */
+void early_take(struct http *http);
+
 /* curl_watch.c */
+
+/* Whether libcurl waits to write to fd. */
+int watch_writes(struct http *http, curl_socket_t fd);
 
 /* libcurl's CURLMOPT_SOCKETFUNCTION: watch fd for `what` from now on. */
 int watch_set(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud);

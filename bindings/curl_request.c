@@ -47,6 +47,7 @@ static void head_end(struct request *r)
         return;
     }
     r->head_done = 1;
+    early_expect(r);
     if (status >= 300)
         upload_refused(r);
     if (r->spec->stream && !(r->spec->follow && is_redirect(status)))

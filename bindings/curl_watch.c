@@ -171,6 +171,12 @@ int watch_set(CURL *easy, curl_socket_t fd, int what, void *ud, void *socket_ud)
     return 0;
 }
 
+int watch_writes(struct http *http, curl_socket_t fd)
+{
+    struct watch *w = fd == CURL_SOCKET_BAD ? NULL : watch_of(http, fd);
+    return w && (w->wanted & UV_WRITABLE);
+}
+
 int watch_mail(struct http *http, curl_socket_t fd, int events, struct mail *m)
 {
     struct watch *w = watch_of(http, fd);

@@ -162,13 +162,16 @@ describe("@http over TLS", function()
 
   it("takes a body of parts over HTTP/2, and sends it again as it was", function()
     local tls = { ca = file "ca.pem" }
-    local opts = { tls = tls, multipart = { a = { data = ("x"):rep(300000), filename = "f" } } }
-    for _ = 1, 2 do
-      local r = @http.post(url .. "/taken", opts) -- it reads the whole body
-      assert.same({ 200, "2" }, { r.status, r.http_version })
-      local length, kind = r:text():match("^(%d+) (.*)$")
-      assert.is_true(tonumber(length) > 300000)
-      assert.truthy(kind:find("^multipart/form%-data; boundary="))
+    for _, case in ipairs { { 60000, "2" }, { 300000, "1.1" } } do
+      local size, version = case[1], case[2]
+      local opts = { tls = tls, multipart = { a = { data = ("x"):rep(size), filename = "f" } } }
+      for _ = 1, 2 do
+        local r = @http.post(url .. "/taken", opts) -- it reads the whole body
+        assert.same({ 200, version }, { r.status, r.http_version })
+        local length, kind = r:text():match("^(%d+) (.*)$")
+        assert.is_true(tonumber(length) > size)
+        assert.truthy(kind:find("^multipart/form%-data; boundary="))
+      end
     end
   end)
 
@@ -278,5 +281,60 @@ describe("@http over TLS", function()
     local _, e = @try(@http.get, ("https://127.0.0.1:%d/"):format(port))
     listener:close()
     assert.equal("http.tls", e.kind)
+  end)
+end)
+
+-- It takes 4 KiB of each body over HTTP/2 before it has decided, but none on a connection that is new. It closes those
+-- that it has not read to the end.
+describe("@http and a server that does not read bodies", function()
+  local server, opts
+
+  setup(function()
+    server = nginx.start {
+      listen = " ssl http2",
+      prepare = make_certificates,
+      locations = [[
+        ssl_certificate %(dir)/server.pem; ssl_certificate_key %(dir)/server.key;
+        http2_body_preread_size 4k; client_max_body_size 10m;
+        location = /ok { return 200 "not heard"; }
+        location = /none { return 204; }
+        location = /no { return 403 "not wanted"; }
+      ]],
+    }
+    opts = { tls = { ca = server.dir .. "/ca.pem" }, timeout = "20s" }
+  end)
+
+  teardown(function() server:stop() end)
+
+  local function send(method, path, more)
+    for name, value in pairs(opts) do more[name] = value end
+    local r = @http[method]((server.url:gsub("^http:", "https:")) .. path, more)
+    return r.status .. " " .. r:text(), r.http_version
+  end
+
+  for path, answer in pairs { ["/ok"] = "200 not heard", ["/none"] = "204 ", ["/no"] = "403 not wanted" } do
+    it("has its answer over HTTP/2: " .. answer, function()
+      for _ = 1, 3 do
+        for _, more in ipairs {
+          { body = ("x"):rep(4000) }, { body = ("x"):rep(65535) }, { multipart = { a = { data = ("x"):rep(60000), filename = "f" } } },
+        } do
+          assert.equal("200 not heard", (send("get", "/ok", {})))
+          assert.same({ answer, "2" }, { send("put", path, more) })
+        end
+      end
+    end)
+  end
+
+  it("has it over HTTP/1.1 for what is larger", function()
+    for _, size in ipairs { 65536, 300000, 3000000 } do
+      assert.same({ "200 not heard", "1.1" }, { send("put", "/ok", { body = ("x"):rep(size) }) })
+      assert.same({ "204 ", "1.1" }, { send("put", "/none", { body = ("x"):rep(size) }) })
+      assert.same({ "403 not wanted", "1.1" }, { send("put", "/no", { multipart = { a = { data = ("x"):rep(size), filename = "f" } } }) })
+    end
+  end)
+
+  it("has them side by side", function()
+    local function one() return (send("put", "/ok", { body = ("x"):rep(300000) })) end
+    for _, got in ipairs { @all(one, one, one, one, one, one, one, one) } do assert.equal("200 not heard", got) end
   end)
 end)
