@@ -1,6 +1,7 @@
 -- background_tasks.lua: workers over a bounded queue, as a library. A full queue makes those wait who enqueue; a task that fails is no
 -- worker's end.
 local figures = require "tusk.plugins.background_tasks.figures"
+local running = require "tusk.plugins.background_tasks.running"
 local task = require "tusk.plugins.background_tasks.task"
 local tusk = require "tusk"
 
@@ -19,79 +20,9 @@ local background_tasks = {}
 
 ---@class background_tasks.Kind
 ---@field fn fun(job: { id: integer, name: string, args: any, attempt: integer }): any
----@field policy tusk.Policy around each attempt: a table of options for @policy
-
-local inside = setmetatable({}, { __mode = "k" }) -- coroutine of a task's → true
-
--- From before it is in line until a worker is through with it.
-local function open(self, t)
-  self.open[t], self.count.open = true, self.count.open + 1
-end
-
-local function close(self, t)
-  if not self.open[t] then return end
-  self.open[t], self.count.open = nil, self.count.open - 1
-  self.ended:set(t.id)
-end
-
--- ---- running them ----
-
-local function attempt(self, t, kind)
-  t.attempt = t.attempt + 1
-  return @scope({ name = tostring(t) }, function()
-    return (kind.fn { id = t.id, name = t.name, args = @json.decode(t.text, { nulls = true }), attempt = t.attempt })
-  end)
-end
-
-local function run(self, t, kind)
-  local co = coroutine.running()
-  inside[co] = true
-  local ok, value = xpcall(kind.policy.run, tusk.errors.note, kind.policy, attempt, self, t, kind)
-  inside[co] = nil -- other tasks get it next
-  if not ok then tusk.errors.rethrow(value) end
-  return value
-end
-
-local function failed(self, t, err)
-  if is(err, "cancelled") then -- nobody has cancelled it; who awaits it must not take that for their own end
-    err = tusk.errors.new("tasks.failed", ("%s raised a cancellation of its own"):format(t), { cause = err })
-  end
-  self.count.failed = self.count.failed + 1
-  self.figures:count("failed", t.name)
-  self.log.error("task failed", { type = t.name, id = t.id, attempts = t.attempt, kind = err.kind, error = tostring(err) })
-  task.finish(t, "failed", err)
-end
-
-local function succeeded(self, t, value)
-  self.count.done = self.count.done + 1
-  self.figures:count("done", t.name)
-  task.finish(t, "done", value)
-end
-
--- What became of it. One that ends with its worker stays open, for who ends the workers to name.
-local function settle(self, t, ok, value)
-  if ok then return succeeded(self, t, value) end
-  if t.running.state == "failed" then return failed(self, t, value) end
-  if t.asked then return task.finish(t, "cancelled", t.asked.why) end
-  error(is(value, "cancelled") and value or tusk.errors.cancelled(), 0)
-end
-
-local function perform(self, t)
-  local kind, from = self.kinds[t.name], @date.clock()
-  t.state, self.count.running = "running", self.count.running + 1
-  t.running = @async({ name = tostring(t) }, run, self, t, kind)
-  local ok, value = pcall(t.running.await, t.running)
-  self.count.running = self.count.running - 1
-  self.figures:took(t.name, @date.clock() - from)
-  settle(self, t, ok, value)
-end
-
-local function work(self)
-  for t in self.queue do
-    if t.state == "queued" then perform(self, t) end -- else it was cancelled in line
-    close(self, t)
-  end
-end
+---@field policy tusk.Policy around each attempt, its time apart
+---@field timeout number|nil of one attempt
+---@field waits boolean it may wait for its policy before the first attempt
 
 -- ---- handing them in ----
 
@@ -102,9 +33,10 @@ function Pool:define(name, opts, fn)
   check.string("name", name)
   check.options(opts, { "timeout", "retry", "breaker", "limiter" })
   check.callable("fn", fn)
-  local policy = @policy(
-    { name = name, attempt_timeout = opts.timeout, retry = opts.retry, breaker = opts.breaker, limiter = opts.limiter })
-  self.kinds[name] = { fn = fn, policy = policy }
+  self.kinds[name] = {
+    fn = fn, timeout = opts.timeout ~= nil and check.duration("timeout", opts.timeout) or nil, waits = opts.limiter ~= nil,
+    policy = @policy { name = name, retry = opts.retry, breaker = opts.breaker, limiter = opts.limiter },
+  }
 end
 
 local function names_of(kinds)
@@ -142,7 +74,7 @@ local function wait_inside(self, t)
 end
 
 local function send(self, t)
-  if #self.queue >= self.queue.cap and inside[coroutine.running()] then return wait_inside(self, t) end
+  if #self.queue >= self.queue.cap and running.is_inside() then return wait_inside(self, t) end
   self.queue:send(t)
 end
 
@@ -151,10 +83,10 @@ end
 ---@return background_tasks.Task
 function Pool:enqueue(name, args)
   local t = new_task(self, name, args)
-  open(self, t)
+  running.open(self, t)
   local ok, err = pcall(send, self, t)
   if ok then return t end
-  close(self, t)
+  running.close(self, t)
   if is(err, "closed") then refuse_closed(t) end
   error(err, 0)
 end
@@ -164,9 +96,9 @@ end
 function Pool:try_enqueue(name, args)
   local t = new_task(self, name, args)
   if self.queue.closed then refuse_closed(t) end
-  open(self, t)
+  running.open(self, t)
   if self.queue:try_send(t) then return t end
-  close(self, t)
+  running.close(self, t)
   return nil, "full"
 end
 
@@ -179,7 +111,7 @@ end
 
 function Pool:stats()
   local c = self.count
-  return { workers = self.size, capacity = self.queue.cap, queued = #self.queue, running = c.running, done = c.done,
+  return { workers = self.size, capacity = self.queue.cap, queued = #self.queue, running = c.running, paused = c.paused, done = c.done,
     failed = c.failed }
 end
 
@@ -193,11 +125,11 @@ local function await_workers(self)
   for _, worker in ipairs(self.workers) do @try(worker.await, worker) end
 end
 
--- What is in line or under way, and what a worker has just been given.
+-- What is in line, under way, or between two attempts.
 local function left(self)
   local list = {}
   for t in pairs(self.open) do
-    if t.state == "queued" or t.state == "running" then list[#list + 1] = t end
+    if t.state == "queued" or t.state == "running" or t.state == "paused" then list[#list + 1] = t end
   end
   table.sort(list, by_id)
   return list
@@ -213,6 +145,7 @@ function Pool:stop(seconds)
   for _, t in ipairs(undone) do
     self.figures:count("undone", t.name)
     task.finish(t, "undone")
+    if t.running then t.running:cancel() end
   end
   for _, worker in ipairs(self.workers) do worker:cancel() end
   return undone
@@ -238,11 +171,11 @@ function background_tasks.new(opts)
   local self = setmetatable({
     scope = opts.scope, log = opts.log or @log, name = check.opt_string("name", opts.name) or "tasks",
     size = at_least_one("workers", opts.workers), queue = @channel(at_least_one("queue", opts.queue)), kinds = {}, open = {},
-    count = { open = 0, running = 0, done = 0, failed = 0 }, stuck = 0, ended = @watch(0), workers = {},
+    count = { open = 0, running = 0, paused = 0, done = 0, failed = 0 }, stuck = 0, ended = @watch(0), again = @channel(), drained = false, workers = {},
   }, Pool)
   self.figures = figures.new(self.name, function() return #self.queue end, function() return self.count.running end)
   for i = 1, self.size do
-    self.workers[i] = opts.scope:spawn({ name = ("%s worker %d"):format(self.name, i) }, work, self)
+    self.workers[i] = opts.scope:spawn({ name = ("%s worker %d"):format(self.name, i) }, running.work, self)
   end
   return self
 end

@@ -4,7 +4,7 @@ local tusk = require "tusk"
 ---@class background_tasks.Task
 ---@field id integer
 ---@field name string its type
----@field state string "queued", "running"; "done", "failed", "cancelled", "undone"
+---@field state string "queued", "running", "paused"; "done", "failed", "cancelled", "undone"
 ---@field attempt integer which attempt it is, or was; 0 before the first
 ---@field value any what its function returned, when done
 ---@field error any what it failed with, when failed
@@ -27,7 +27,7 @@ end
 function task.new(name, text)
   last_id = last_id + 1
   return setmetatable({ id = last_id, name = name, text = text, state = "queued", attempt = 0, running = false, changed = false,
-    was = false, asked = false }, Task)
+    was = false, asked = false, worker = false, resting = false, seconds = 0 }, Task)
 end
 
 --- It has ended, one way or another; those who await it go on. Again: no effect.

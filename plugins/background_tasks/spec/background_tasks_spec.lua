@@ -185,7 +185,7 @@ describe("no unbounded queue: it", function()
     assert.equal(3, p:stats().running)
     p:idle()
     assert.equal(30, test.now())
-    assert.same({ workers = 3, capacity = 10, queued = 0, running = 0, done = 9, failed = 0 }, p:stats())
+    assert.same({ workers = 3, capacity = 10, queued = 0, running = 0, paused = 0, done = 9, failed = 0 }, p:stats())
   end)
 
   on_pool("does not stand still when all workers wait for room in it: one of them is told", { workers = 2, queue = 1 }, function(p)
@@ -220,6 +220,120 @@ describe("no unbounded queue: it", function()
         end)
         p:idle()
         assert.same({ 40, 40, 0 }, { count, p:stats().done, p:stats().queued })
+      end)
+    end
+  end)
+end)
+
+describe("a task that pauses between two attempts", function()
+  -- A type that fails so many times, with pauses of 10 s.
+  local function define_flaky(p, failures)
+    p:define("flaky", { retry = { attempts = 10, base = "10s", cap = "10s", jitter = "none" } }, function(job)
+      if job.attempt <= failures then errors.raise("spec.down", "down", { retryable = true }) end
+      return test.now()
+    end)
+  end
+
+  on_pool("leaves its worker to others, and goes on before those that are new", { workers = 1 }, function(p)
+    define_flaky(p, 1)
+    local flaky, others = p:enqueue("flaky", {}), {}
+    for i = 1, 5 do others[i] = p:enqueue("sleep", 3) end
+    @sleep "1s"
+    assert.same({ "paused", 1, 1 }, { flaky.state, p:stats().paused, p:stats().running })
+    assert.equal(12, flaky:await()) -- at 10 s the worker is busy, at 12 s the fifth one is still to come
+    others[5]:await()
+    assert.equal(15, test.now())
+    assert.equal(0, p:stats().paused)
+  end)
+
+  on_pool("keeps it when as many pause as can be in line: who enqueues waits", { workers = 2, queue = 2 }, function(p)
+    define_flaky(p, 1)
+    local times = {}
+    for i = 1, 8 do
+      p:enqueue("flaky", {})
+      times[i] = test.now()
+    end
+    assert.equal(2, p:stats().paused)
+    assert.equal(0, times[6]) -- two pause, two keep their workers, two are in line
+    assert.equal(10, times[7])
+    p:idle()
+    assert.equal(8, p:stats().done)
+  end)
+
+  on_pool("can be cancelled then", { workers = 1 }, function(p)
+    define_flaky(p, 5)
+    local t = p:enqueue("flaky", {})
+    @sleep "1s"
+    assert.is_true(t:cancel("enough"))
+    assert.equal("enough", fails(t.await, t).reason)
+    assert.equal(1, test.now())
+    p:idle()
+    assert.same({ 0, 0, 0 }, { p:stats().paused, p:stats().failed, p:stats().running })
+  end)
+
+  on_pool("can be cancelled while it waits for a worker", { workers = 1 }, function(p)
+    define_flaky(p, 1)
+    local t = p:enqueue("flaky", {})
+    p:enqueue("sleep", 60)
+    @sleep "30s"
+    assert.same({ "paused", 1 }, { t.state, t.attempt })
+    t:cancel()
+    p:idle()
+    assert.same({ "cancelled", 60, 0 }, { t.state, test.now(), p:stats().paused })
+    assert.equal(1, p:enqueue("sleep", 1):await()) -- the worker is free
+  end)
+
+  on_pool("is waited for at the end, or named", { workers = 1 }, function(p)
+    define_flaky(p, 1)
+    local t = p:enqueue("flaky", {})
+    assert.same({}, p:stop(60))
+    assert.same({ "done", 10 }, { t.state, test.now() })
+  end)
+
+  on_pool("is named when it would pause for longer than there is time", { workers = 1 }, function(p)
+    define_flaky(p, 1)
+    local t = p:enqueue("flaky", {})
+    assert.equal("paused", p:stop(5)[1].was)
+    assert.equal("undone", t.state)
+  end)
+
+  on_pool("has the time of its attempts, not that of the pauses nor of the line", { workers = 1 }, function(p)
+    p:define("slow", { timeout = "3s", retry = { attempts = 3, base = "10s", jitter = "none" } }, function(job)
+      @sleep(job.attempt < 3 and 60 or 2)
+      return job.attempt
+    end)
+    local t = p:enqueue("slow", {})
+    p:enqueue("sleep", 15)
+    assert.equal(3, t:await())
+    assert.equal(8, @metrics.histogram("tasks_seconds", { pool = "tasks", task = "slow" }).sum)
+  end)
+
+  on_pool("keeps none either while it waits for the limiter of its type", { workers = 1 }, function(p)
+    p:define("limited", { limiter = { rate = 1, per = "10s" } }, function() return test.now() end)
+    local first, second = p:enqueue("limited", {}), p:enqueue("limited", {})
+    assert.equal(1, p:enqueue("sleep", 1):await())
+    assert.equal(1, test.now())
+    assert.same({ 0, 10 }, { first:await(), second:await() })
+  end)
+
+  it("whatever the order of tasks, is done once, and all workers are free afterwards", function()
+    for seed = 1, 20 do
+      test.seed(seed, with_pool, { workers = 2, queue = 3 }, function(p)
+        local done = 0
+        p:define("random", { retry = { attempts = 50, base = "1s", cap = "1s" } }, function(job)
+          @sleep(@random.int(0, 2))
+          if @random.int(1, 3) == 1 then errors.raise("spec.down", "down", { retryable = true }) end
+          done = done + 1
+        end)
+        for i = 1, 20 do
+          local t = p:enqueue("random", {})
+          if i % 5 == 0 then t:cancel() end
+        end
+        p:idle()
+        assert.same({ 0, 0, 0 }, { p:stats().paused, p:stats().running, p:stats().failed })
+        assert.equal(done, p:stats().done)
+        assert.is_true(done >= 16)
+        assert.same({ n = 2, 1, 1 }, @all { @(p:enqueue("sleep", 1):await()), @(p:enqueue("sleep", 1):await()) })
       end)
     end
   end)
@@ -300,7 +414,11 @@ it("cancelled at every point, a task is done, named as undone, or was never take
   local n = test.sweep(function(b)
     @scope(function(s)
       b.pool = background_tasks.new { scope = s, log = recorder(), workers = 2, queue = 1 }
-      b.pool:define("nap", {}, function() @sleep(0) b.done = b.done + 1 end)
+      b.pool:define("nap", { retry = { attempts = 2, base = 0 } }, function(job)
+        @sleep(0)
+        if job.attempt == 1 and job.id % 2 == 0 then errors.raise("spec.down", "down", { retryable = true }) end
+        b.done = b.done + 1
+      end)
       local ok, e = pcall(function()
         for _ = 1, 4 do
           b.pool:enqueue("nap", {})

@@ -148,6 +148,25 @@ describe("a task that sends an e-mail", function()
     end)
   end)
 
+  it("tries again when the server puts it off, and not when it refuses", function()
+    local seen = {}
+    local answers = { RCPT = function(connection, line)
+      local first = not seen[line]
+      seen[line] = true
+      connection:write(line:find("never") and "550 no such user\r\n" or first and "451 not now\r\n" or "250 OK\r\n")
+    end }
+    smtp.saying(answers, function(server)
+      app.with(files("types = { send_email = { retry = { attempts = 3, base = '1ms' } } }", [[
+        local function send(to) return @tasks.enqueue("send_email", { to = to, subject = "Hello", text = "Hi." }) end
+        local later, never = send("later@example.com"), send("never@example.com")
+        print(later:await().accepted[1], later.attempt)
+        print(select(2, @try(never.await, never)).kind, never.attempt)]]), function(dir)
+        local r = program.run { "run", dir, "--set", "email.url=" .. server.url, "--set", "email.from=shop@example.com" }
+        assert.equal("later@example.com\t2\nemail.rejected\t1\n", r.stdout, r.stderr)
+      end)
+    end)
+  end)
+
   it("logs whom the server refused", function()
     local lines = {}
     local log = { warn = function(message, fields) lines[#lines + 1] = { message, fields.address, fields.code } end }
