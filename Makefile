@@ -33,8 +33,9 @@ CLI_SRC := host/main.c $(wildcard host/cli*.c)
 HOST_SRC := $(filter-out $(CLI_SRC),$(wildcard host/*.c))
 HOST_OBJ := $(HOST_SRC:%.c=$(BUILD)/%.o) $(BUILD)/embed.o
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
+MODULE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard host/module/*.c))
 LUA_SRC := $(shell find lua -name '*.lua' | LC_ALL=C sort)
-C_FILES := $(wildcard host/*.[ch] host/*/*.c bindings/*.[ch] bindings/*.cc bench/*/*.[ch] bench/*/*/*.c)
+C_FILES := $(wildcard host/*.[ch] host/*/*.[ch] bindings/*.[ch] bindings/*.cc examples/*/*.[ch] bench/*/*.[ch] bench/*/*/*.c)
 
 # A binding is bindings/NAME.c or .cc with any bindings/NAME_*.c. Lines of their own in it say what it
 # needs: /* link: -lsqlite3 */ and /* compile: -I/usr/include/x */
@@ -64,7 +65,7 @@ all: ## build/tusk, libtusk and the bindings (the default)
 	  { echo 'LuaJIT or libuv is not installed: `make deps` installs all that is needed' >&2; exit 1; }
 	@$(MAKE) --no-print-directory built
 
-built: $(BUILD)/tusk $(BUILD)/libtusk.a $(BUILD)/libtusk.so $(BINDING_SO) $(BUILD)/share/tusk/plugins
+built: $(BUILD)/tusk $(BUILD)/libtusk.a $(BUILD)/libtusk.so $(BUILD)/tusk.so $(BINDING_SO) $(BUILD)/share/tusk/plugins
 
 run: ## the quickstart: examples/quickstart; ARGS are handed to it
 	@$(MAKE) --no-print-directory all
@@ -165,7 +166,7 @@ install: ## program, library, headers, bindings, plugins, man pages into DESTDIR
 	@$(MAKE) --no-print-directory install-files
 
 install-files:
-	install -d $(ROOT)/{bin,include} $(LIBDIR)/{pkgconfig,cmake/Tusk,tusk/bindings} \
+	install -d $(ROOT)/{bin,include} $(LIBDIR)/{pkgconfig,cmake/Tusk,lua/5.1,tusk/bindings} \
 	  $(ROOT)/share/tusk/plugins $(ROOT)/share/man/{man1,man3}
 	install -m 755 $(BUILD)/tusk $(ROOT)/bin/
 	install -m 644 host/tusk.h host/tusk_lua.h $(ROOT)/include/
@@ -173,6 +174,7 @@ install-files:
 	install -m 755 $(BUILD)/libtusk.so.0 $(LIBDIR)/
 	ln -sf libtusk.so.0 $(LIBDIR)/libtusk.so
 	install -m 755 $(BINDING_SO) $(LIBDIR)/tusk/bindings/
+	install -m 755 $(BUILD)/tusk.so $(LIBDIR)/lua/5.1/
 	$(call fill_in,tusk.pc,$(LIBDIR)/pkgconfig)
 	$(call fill_in,tusk-static.pc,$(LIBDIR)/pkgconfig)
 	install -m 644 host/install/TuskConfig.cmake $(LIBDIR)/cmake/Tusk/
@@ -202,6 +204,9 @@ get() { apt install -y --no-install-recommends $$missing; }; \
 compgen -G '/var/lib/apt/lists/*_Packages*' >/dev/null && get || { apt update && get; }
 endef
 
+# The program that goes with the LuaJIT that is there.
+LUAJIT_PROGRAM = $(if $(filter installed,$(shell dpkg-query -W -f='$${db:Status-Status}' libluajit2-5.1-2 2>/dev/null)),luajit2,luajit)
+
 # One LuaJIT is enough, and Debian's two cannot both be installed: none is added where one is.
 deps: ## installs what building and running need (Debian, Ubuntu)
 	@$(call install_packages,$(DEPS))
@@ -210,6 +215,7 @@ deps: ## installs what building and running need (Debian, Ubuntu)
 
 deps-test: deps ## and what the specs and `make check` need
 	@$(call install_packages,$(DEPS_TEST))
+	@command -v luajit >/dev/null || { $(call install_packages,$(LUAJIT_PROGRAM)); }
 
 # The benchmark's peers, as far as they can be had here; it skips aloud what is missing. nginx's Lua module wants
 # a LuaJIT of its own, which would replace ours: it is unpacked, not installed.
@@ -278,6 +284,11 @@ LINK_LIBRARY = $(CC) -shared $(SANITIZE) -Wl,-Bsymbolic-functions,--version-scri
 
 $(BUILD)/libtusk.so.0: $(HOST_OBJ) host/libtusk.map
 	$(LINK_LIBRARY) -Wl,-soname,libtusk.so.0 -o $@ $(HOST_OBJ) $(LIBS)
+
+# `require "tusk"` in a program that is LuaJIT's already: without a LuaJIT of its own.
+$(BUILD)/tusk.so: $(MODULE_OBJ) $(HOST_OBJ) host/module/module.map
+	$(CC) -shared $(SANITIZE) -Wl,-Bsymbolic-functions,--version-script=host/module/module.map -o $@ \
+	  $(MODULE_OBJ) $(HOST_OBJ) $(filter-out -lluajit%,$(LIBS))
 
 $(BUILD)/libtusk.so: $(BUILD)/libtusk.so.0
 	ln -sf $(<F) $@

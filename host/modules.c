@@ -1,6 +1,9 @@
 /* modules.c: where `require` finds the host's own Lua files (embedded) and bindings (loaded). */
 #include <dlfcn.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <link.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,13 +27,36 @@ static const struct embedded *find_embedded(const char *name)
     return NULL;
 }
 
+/* The file that an address was mapped from, by its whole name: 0, or -1. */
+static int mapped_file(uintptr_t address, char out[PATH_MAX + 100])
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    char line[PATH_MAX + 100];
+    int found = 0;
+    while (maps && !found && fgets(line, sizeof line, maps)) {
+        uintptr_t from, to;
+        found = sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*s %*s %*s %*s %[^\n]", &from, &to, out) ==
+                    3 &&
+                from <= address && address < to;
+    }
+    if (maps)
+        fclose(maps);
+    return found ? 0 : -1;
+}
+
 /* The folder that holds the library or the program this code is part of. */
 static int own_folder(char out[PATH_MAX])
 {
     Dl_info info;
-    const char *file = "/proc/self/exe";
-    if (dladdr((void *)modules_open, &info) && info.dli_fname && info.dli_fname[0] == '/')
-        file = info.dli_fname;
+    struct link_map *map;
+    char file[PATH_MAX + 100] = "/proc/self/exe"; // of the program, whose name is not told
+    if (dladdr1((void *)modules_open, &info, (void **)&map, RTLD_DL_LINKMAP) && *map->l_name) {
+        // a name that is relative was so to a folder that may be another by now
+        if (*map->l_name == '/')
+            snprintf(file, sizeof file, "%s", map->l_name);
+        else if (mapped_file((uintptr_t)modules_open, file))
+            return -1;
+    }
     if (!realpath(file, out))
         return -1;
     *strrchr(out, '/') = 0;
@@ -121,7 +147,8 @@ static int op_modules(lua_State *L)
 /* plugins() -> the folder of the plugins that come with the host, found as bindings are; or nil */
 static int op_plugins(lua_State *L)
 {
-    static const char *const places[] = {"%s/share/tusk/plugins", "%s/../share/tusk/plugins"};
+    static const char *const places[] = {"%s/share/tusk/plugins", "%s/../share/tusk/plugins",
+                                         "%s/../../../share/tusk/plugins"};
     char folder[PATH_MAX], found[PATH_MAX];
     if (own_folder(folder))
         return 0;

@@ -115,7 +115,7 @@ describe("make install", function()
     assert.same({ "bin", "include", "lib", "share" }, temp.list(root))
     assert.same({ "tusk" }, temp.list(root .. "/bin"))
     assert.same({ "tusk.h", "tusk_lua.h" }, temp.list(root .. "/include"))
-    assert.same({ "cmake", "libtusk.a", "libtusk.so", "libtusk.so.0", "pkgconfig", "tusk" }, temp.list(root .. "/lib"))
+    assert.same({ "cmake", "libtusk.a", "libtusk.so", "libtusk.so.0", "lua", "pkgconfig", "tusk" }, temp.list(root .. "/lib"))
     assert.same({ "TuskConfig.cmake", "TuskConfigVersion.cmake" }, temp.list(root .. "/lib/cmake/Tusk"))
     assert.same({ "tusk-static.pc", "tusk.pc" }, temp.list(root .. "/lib/pkgconfig"))
     assert.same({ "man1/tusk.1", "man3/libtusk.3" }, tree(root .. "/share/man", "", {}))
@@ -239,6 +239,12 @@ describe("an installed libtusk", function()
     ]])
     assert.is_nil(shell("ldd $WORK/static"):find("libtusk", 1, true))
     works(folder .. "/static")
+  end)
+
+  it("is a module of luajit's, and finds its bindings", function()
+    local code = "local h = require('tusk').open() h:source('=x', 'print(@json.encode { 1, 2 })') assert(h:run())"
+    if (os.getenv("SANITIZE") or "") ~= "" then return end -- spec/host/module_spec.lua sees to that
+    assert.equal("[1,2]\n", run("/usr/bin/luajit", { "-e", code }, { LUA_CPATH = root .. "/lib/lua/5.1/?.so" }))
   end)
 
   it("is found by CMake, shared and static, by C and C++", function()
