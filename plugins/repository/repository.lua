@@ -81,6 +81,10 @@ function meta.__index(users, key)
   check.no_field("a repository", key, users, {})
 end
 
+local function functions(self)
+  return setmetatable(writing(self, rows(self, {})), meta)
+end
+
 --- A repository of a table: functions that are called with a dot. More may be added to it.
 ---@param name string the table
 ---@param opts tusk.repository.Options|nil
@@ -88,7 +92,19 @@ end
 function repository.new(name, opts)
   check.string("table", name)
   local self = open(name, check.options(opts, OPTIONS))
-  return setmetatable(writing(self, rows(self, {})), meta)
+  local users = functions(self)
+
+  --- The same functions as part of a transaction, for tasks that are started in it: they are outside of it, the tx is not.
+  ---@param tx table what the function of @db.transaction is given
+  function users.within(tx)
+    if tx == users then check.fail("called with a colon; write within(tx) with a dot") end
+    if type(tx) ~= "table" or type(tx.in_transaction) ~= "function" then
+      check.fail("within(tx): the tx of a transaction expected, got " .. type(tx), { argument = "tx" })
+    end
+    return functions(setmetatable({ db = tx }, { __index = self }))
+  end
+
+  return users
 end
 
 return repository

@@ -69,8 +69,9 @@ local function loader(self)
   end
   return function(id)
     if not batch or #batch.ids >= self.slice then
-      batch = { ids = {} }
-      batch.task = @async(run, batch)
+      local new = { ids = {} }
+      new.task = @async(run, new)
+      batch = new
     end
     local own = batch
     table.insert(own.ids, id)
@@ -141,6 +142,7 @@ end
 ---@field count fun(conditions: table|nil): integer
 ---@field exists fun(conditions: table|nil): boolean
 ---@field forget fun(id: any)
+---@field within fun(tx: table): tusk.repository.Repository
 ---@field create fun(row: table): table
 ---@field update fun(id: any, changes: table): table|nil
 ---@field delete fun(id: any): boolean

@@ -57,6 +57,18 @@ end)
 after_each(function() cache.close() end)
 
 describe("@cache on a server", function()
+  it("can still load a key whose first caller was cancelled before its load began", function()
+    local first
+    local other = @async(function()
+      cache.get "b"
+      first:cancel() -- it has its answer, which came with ours
+    end)
+    first = @async(cache.remember, "a", "1h", @("never"))
+    other:await()
+    assert.equal("task_cancelled", failure(function() return first:await() end).kind)
+    assert.equal(1, @timeout("5s", cache.remember, "a", "1h", @(1)))
+  end)
+
   it("is what cache.url says", function()
     local r = app.run {
       ["tusk.lua"] = ("return { cache = { url = %q, prefix = 'mine:' } }"):format(server.url),

@@ -41,17 +41,27 @@ local function fly(self, flight, body, a, b, c)
   if not ok and errors.is(value, "cancelled") then error(value, 0) end
 end
 
+-- Who was cancelled meanwhile cannot start a task: then there is no flight that others could wait for.
+local function launched(self, flight, ok, ...)
+  if ok or flight.done then return ok, ... end
+  flight.done, flight.ok, flight.value = true, false, (...)
+  if self.by_key[flight.key] == flight then self.by_key[flight.key] = nil end
+  return false, ...
+end
+
 --- Starts body(flight, a, b, c) in a task of the plugin's or the application's; behind: nobody waits for it.
 ---@return tusk.cache.Flight
 function Flights:start(key, tags, behind, body, a, b, c)
   local flight = { key = key, tags = tags, behind = behind, line = kernel.queue_new(), waits = {} }
   self.by_key[key], self.loads = flight, self.loads + 1
   local scope = core.flight_scope()
+  local ok, e
   if scope then
-    scope:spawn(fly, self, flight, body, a, b, c)
+    ok, e = launched(self, flight, pcall(scope.spawn, scope, fly, self, flight, body, a, b, c))
   else
-    core.shield(fly, self, flight, body, a, b, c)
+    ok, e = launched(self, flight, pcall(core.shield, fly, self, flight, body, a, b, c))
   end
+  if not ok then error(e, 0) end
   return flight
 end
 

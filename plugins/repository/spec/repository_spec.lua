@@ -316,6 +316,37 @@ describe("update and delete", function()
   end))
 end)
 
+describe("a transaction around a repository", function()
+  it("lets tasks that it starts read what is committed", with({}, function(users, db)
+    users.create { name = "Ann" }
+    users.create { name = "Bob" }
+    db.transaction(function()
+      users.update(2, { name = "Eve" })
+      local a, b = @all(@(users.find(1)), @(users.find_many { 1, 2 }[2]))
+      assert.same({ "Ann", "Bob" }, { a.name, b.name })
+    end)
+  end))
+
+  it("is joined by tasks that are given its tx", with({ children = CHILDREN }, function(users, db)
+    users.create { name = "Ann" }
+    users.find(1)
+    db.transaction(function(tx)
+      local inside = users.within(tx)
+      @map({ "Bob", "Eve" }, function(name) inside.create { name = name, profile = { bio = name } } end)
+      @all(@(inside.update(1, { name = "Anna" })))
+      assert.equal("Anna", (@all(@(inside.find(1)))).name)
+      assert.equal("db.busy", failure(@(@all(@(users.update(1, { name = "x" }))))).kind)
+    end)
+    assert.same({ 3, "Anna" }, { users.count(), users.find(1).name })
+    @try(db.transaction, function(tx)
+      @all(@(users.within(tx).delete(1)))
+      error "undo"
+    end)
+    assert.equal("Anna", users.find(1).name)
+    assert.matches("within(tx): the tx of a transaction expected, got nil", failure(users.within).message, 1, true)
+  end))
+end)
+
 -- What the versions of these functions that go around get wrong.
 describe("against known defects:", function()
   it("the cache written before the commit: nobody finds there what is rolled back", with({ children = CHILDREN },
@@ -373,6 +404,64 @@ describe("against known defects:", function()
       @map(tasks, function(task) return task() end, { concurrency = 100 })
       assert.equal(1, counted.statements)
     end)
+  end)
+end)
+
+-- Tasks that read and change the same few rows in every way, cancelled now and then; when all have ended, what is found is
+-- what is stored.
+local function commotion(users, db)
+  local acts = {
+    function(id) users.find(id) end,
+    function(id) users.find_many { id, id % 5 + 1, 9 } end,
+    function(id) users.update(id, { name = "n" .. @random.int(1, 1000) }) end,
+    function(id) users.update(id, { name = "p" .. @random.int(1, 1000), profile = { bio = "b" .. @random.int(1, 1000) } }) end,
+    function(id) users.delete(id) end,
+    function(id) users.create { id = id, name = "c" .. @random.int(1, 1000), profile = { bio = "c" } } end,
+    function(id)
+      db.transaction(function()
+        users.update(id, { name = "t" .. @random.int(1, 1000) })
+        users.find(id)
+        if @random.int(1, 2) == 1 then error "undo" end
+      end)
+    end,
+  }
+  local tasks = {}
+  for i = 1, 40 do
+    tasks[i] = @async(function()
+      for _ = 1, 5 do
+        local act, id = acts[@random.int(1, #acts)], @random.int(1, 5)
+        local _, err = @try(@random.int(1, 4) == 1 and @(@timeout("1ms", act, id)) or @(act(id)))
+        assert(not err or err:is "timeout" or err:is "db.constraint" or err:is "lua", tostring(err))
+        if @random.int(1, 3) == 1 then @yield() end
+      end
+    end)
+  end
+  for _, task in ipairs(tasks) do task:await() end
+end
+
+describe("a repository in a commotion", function()
+  local function settles(cache, seeds)
+    database.with("file", function(db)
+      db.exec(SCHEMA)
+      local users = fresh(db, cache, { children = CHILDREN, negative_ttl = "1h" })
+      local plain = fresh(db, false, { children = CHILDREN })
+      for seed = 1, seeds do
+        test.seed(seed, commotion, users, db)
+        for id = 1, 5 do assert.same(plain.find(id), users.find(id), "seed " .. seed) end
+      end
+    end)
+  end
+
+  it("has in the cache what is in the database, in memory", function()
+    settles(@cache.open "memory:", 12)
+  end)
+
+  it("has in the cache what is in the database, on a server", function()
+    local server = redis.start()
+    local cache = @cache.open(server.url)
+    settles(cache, 5)
+    cache.close()
+    server:stop()
   end)
 end)
 
