@@ -46,7 +46,7 @@ binding_src = $(wildcard bindings/$(1).c bindings/$(1).cc bindings/$(1)_*.c bind
 binding_obj = $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(call binding_src,$(1)))))
 binding_says = $(shell sed -n 's,^/\* $(1): \(.*\) \*/.*,\1,p' $(2))
 
-.PHONY: help all built run test check asan tsan stress bench install install-files clean deps deps-test deps-bench FORCE
+.PHONY: help all built run docs test check asan tsan stress bench install install-files clean deps deps-test deps-bench FORCE
 .PHONY: check-format check-headers check-c check-lua check-layers
 
 help: ## this list
@@ -106,7 +106,7 @@ check-c:
 check-lua:
 	luacheck --quiet --no-color lua
 	@rm -rf $(BUILD)/expanded && mkdir -p $(BUILD)/expanded && cp .luacheckrc $(BUILD)/expanded/
-	@find $(wildcard plugins examples spec bench/*.lua bench/lib bench/workloads) -name '*.lua' | LC_ALL=C sort | while read -r f; do \
+	@find $(wildcard plugins examples docs spec bench/*.lua bench/lib bench/workloads) -name '*.lua' | LC_ALL=C sort | while read -r f; do \
 	  mkdir -p "$(BUILD)/expanded/$${f%/*}" && \
 	  $(BUILD)/tusk expand "$$f" >"$(BUILD)/expanded/$$f" || exit 1; done
 	cd $(BUILD)/expanded && luacheck --quiet --no-color .
@@ -135,6 +135,10 @@ tsan: ## the specs of threads under ThreadSanitizer, in build-tsan/
 # Each file in a run of its own: what a spec of many tasks leaves behind would be walked at every turn after it.
 stress: ## the specs with a full garbage collection at every turn of the loop
 	@TUSK_STRESS=1 $(MAKE) --no-print-directory test SPECS="$(sort $(shell find $(SPECS) -name '*_spec.lua'))"
+
+docs: ## the figures of docs/, simulated and drawn anew
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/tusk docs/simulations/all.lua
 
 # ---- measuring ----
 

@@ -1,4 +1,5 @@
 -- inspect.lua: the tasks that live, as data and as a tree for people.
+local collect = require "tusk.collect"
 local kernel = require "tusk.kernel"
 local sites = require "tusk.sites"
 local stacks = require "tusk.stacks"
@@ -9,7 +10,8 @@ local getinfo = debug.getinfo
 local inspect = {}
 
 local FRAMES = 100
-local TEXT_MAX = 64 * 1024 -- bytes of a tree: what a socket takes at once, and a log keeps
+local TEXT_MAX = 56 * 1024 -- bytes of a tree; with what follows it 64 KiB: what a socket takes at once, and a log keeps
+local STATES_MAX = 8 * 1024 -- bytes of the lines after it
 
 -- The name by which the user's code has called into the host: "recv", "await".
 local function method(co)
@@ -118,17 +120,35 @@ local function walk(owned, visit)
   end
 end
 
---- The tree, a line for each task; what is too much for 64 KiB is only counted.
+-- Adds lines as long as they are no more than so many bytes together; the others are counted.
+local function bounded(out, max)
+  local bytes, left_out = 0, 0
+  local function add(line)
+    bytes = bytes + #line + 1
+    if bytes <= max then out[#out + 1] = line else left_out = left_out + 1 end
+  end
+  local function finish(lead)
+    if left_out > 0 then out[#out + 1] = ("%s… and %d more"):format(lead, left_out) end
+  end
+  return add, finish
+end
+
+-- Breakers, limiters and others that have a name: a line each.
+local function add_states(out)
+  local add, finish = bounded(out, STATES_MAX)
+  for _, line in ipairs(collect.states()) do add((line:gsub("%c", "?"))) end
+  finish("")
+end
+
+--- The tree, a line for each task, then how policies with a name stand; what is too much for 64 KiB is only counted.
 ---@return string without a newline at its end
 function inspect.text()
   local list = inspect.tasks()
-  local out, bytes, left_out = { ("%d task%s"):format(#list, #list == 1 and "" or "s") }, 0, 0
-  walk(by_owner(list), function(t, depth)
-    local line = ("  "):rep(math.min(depth, 20) + 1) .. inspect.line(t)
-    bytes = bytes + #line + 1
-    if bytes <= TEXT_MAX then out[#out + 1] = line else left_out = left_out + 1 end
-  end)
-  if left_out > 0 then out[#out + 1] = ("  … and %d more"):format(left_out) end
+  local out = { ("%d task%s"):format(#list, #list == 1 and "" or "s") }
+  local add, finish = bounded(out, TEXT_MAX)
+  walk(by_owner(list), function(t, depth) add(("  "):rep(math.min(depth, 20) + 1) .. inspect.line(t)) end)
+  finish("  ")
+  add_states(out)
   return table.concat(out, "\n")
 end
 

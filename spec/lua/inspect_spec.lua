@@ -1,6 +1,7 @@
 -- tusk.ps(): the tasks that live, as data.
 local inspect = require "tusk.inspect"
 local tusk = require "tusk"
+local test = require "tusk.test"
 
 local function line()
   return debug.getinfo(2, "l").currentline
@@ -138,5 +139,38 @@ describe("the tree as text", function()
       assert.matches(" more$", inspect.text())
       s:cancel()
     end)
+  end)
+
+  it("says how breakers, limiters and bulkheads with a name stand", function()
+    local breaker = @breaker { name = "inspected\n1", min = 2, open = "5s" }
+    local bulkhead = @bulkhead { name = "inspected 2", max = 2, queue = 4 }
+    local limiter = @limiter { name = "inspected 3", rate = 0.5, burst = 2 }
+    test.clock(function()
+      @scope(function(s)
+        for _ = 1, 3 do @try(function() breaker:run(function() error { kind = "timeout" } end) end) end
+        for _ = 1, 3 do s:spawn(function() bulkhead:run(@(@sleep("1h"))) end) end
+        for _ = 1, 3 do s:spawn(function() limiter:acquire() end) end
+        @sleep(1)
+        local text = "\n" .. inspect.text() .. "\n"
+        for _, told in ipairs {
+          'breaker "inspected?1" is open, 4.0 s more: 2 of 2 failed lately; opened 1×, 1 refused',
+          'bulkhead "inspected 2" has 2 of 2 in use: 1 wait; 0 refused',
+          'limiter "inspected 3" gives 0.5 a second: 1 waited for; 2 taken, 0 refused' } do
+          assert.truthy(text:find("\n" .. told .. "\n", 1, true), text)
+        end
+        s:cancel()
+      end)
+    end)
+    breaker:isolate()
+    assert.truthy(inspect.text():find('breaker "inspected?1" is isolated: ', 1, true))
+  end)
+
+  it("bounds thousands of those", function()
+    local kept = {}
+    for i = 1, 500 do kept[i] = @limiter { name = ("many %03d"):format(i), rate = 1 } end
+    local text = inspect.text()
+    assert.matches("\n… and %d+ more$", text)
+    assert.is_true(#text < 16 * 1024)
+    assert.equal(500, #kept)
   end)
 end)

@@ -157,6 +157,15 @@ local function figures(self, emit)
   emit("counter", "tusk_breaker_refused_total", "calls that a breaker did not let through", labels, self.refused)
 end
 
+-- How it stands, for `tusk ps`.
+local function told(self)
+  local state = state_of(self)
+  window.advance(self.window, now())
+  local more = state == "open" and (", %.1f s more"):format(math.max(self.opens_until - now(), 0)) or ""
+  return ('breaker "%s" is %s%s: %d of %d failed lately; opened %d×, %d refused'):format(self.name:sub(1, 60),
+    (state:gsub("_", " ")), more, self.window.bad, self.window.bad + self.window.good, self.opened, self.refused)
+end
+
 local OPTIONS = { "name", "rate", "min", "window", "open", "probes", "on", "on_value" }
 
 local function rate_of(v)
@@ -197,6 +206,6 @@ return function(opts)
     probes = whole("probes", opts.probes, 3), verdict = judge.errors(opts.on), bad_value = judge.values(opts.on_value),
     now_in = "closed", generation = 1, permits = 0, passed = 0, opens_until = 0, opened = 0, refused = 0,
   }, Breaker)
-  if breaker.name then collect.add(breaker, figures) end
+  if breaker.name then collect.add(breaker, figures, told) end
   return breaker
 end

@@ -56,6 +56,13 @@ local function figures(self, emit)
   emit("counter", "tusk_bulkhead_refused_total", "calls that a bulkhead did not let wait", labels, self.refused)
 end
 
+-- How it stands, for `tusk ps`.
+local function told(self)
+  local gate = self.gate
+  return ('bulkhead "%s" has %d of %d in use: %d wait; %d refused'):format(self.name:sub(1, 60), gate.size - gate.available,
+    gate.size, gate.waiting, self.refused)
+end
+
 ---@param opts table { max = how many at once, queue = how many may wait, 0, name = for messages and figures }
 ---@return tusk.Bulkhead
 return function(opts)
@@ -66,6 +73,6 @@ return function(opts)
   local self = setmetatable({
     name = check.opt_string("name", opts.name), gate = semaphore.new(max), queue = queue, refused = 0,
   }, Bulkhead)
-  if self.name then collect.add(self, figures) end
+  if self.name then collect.add(self, figures, told) end
   return self
 end

@@ -106,10 +106,21 @@ function Limiter:run(fn, ...)
   return fn(...)
 end
 
+local function wanted(self)
+  local sum = 0
+  for _, l in pairs(self.lines) do sum = sum + l.wanted end
+  return sum
+end
+
+-- How it stands, for `tusk ps`.
+local function told(self)
+  return ('limiter "%s" gives %.3g a second: %d waited for; %d taken, %d refused'):format(self.name:sub(1, 60), 1 / self.gap,
+    wanted(self), self.taken, self.refused)
+end
+
 -- Figures of those that have a name, for @metrics.
 local function figures(self, emit)
-  local labels, waiting = { name = self.name }, 0
-  for _, l in pairs(self.lines) do waiting = waiting + l.wanted end
+  local labels, waiting = { name = self.name }, wanted(self)
   emit("gauge", "tusk_limiter_waiting", "how many are waited for at a limiter", labels, waiting)
   emit("counter", "tusk_limiter_taken_total", "how many a limiter has given", labels, self.taken)
   emit("counter", "tusk_limiter_limited_total", "how often a limiter has refused", labels, self.refused)
@@ -177,6 +188,6 @@ return function(opts)
   }
   self.store = store_of(self, opts)
   setmetatable(self, Limiter)
-  if self.name then collect.add(self, figures) end
+  if self.name then collect.add(self, figures, told) end
   return self
 end
