@@ -313,6 +313,18 @@ static int op_address(lua_State *L)
     return 1;
 }
 
+/* inside(scope): is it one of those around the running task? */
+static int op_inside(lua_State *L)
+{
+    const struct scope *wanted = &scope_check(L, 1)->scope;
+    const struct task *t = HOST(L)->current;
+    const struct scope *s = t ? t->scope : NULL;
+    while (s && s != wanted)
+        s = s->parent;
+    lua_pushboolean(L, s != NULL);
+    return 1;
+}
+
 /* remaining() -> seconds until the running task's deadline, or nil */
 static int op_remaining(lua_State *L)
 {
@@ -327,13 +339,11 @@ static int op_remaining(lua_State *L)
 void scope_open_lua(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"scope_open", op_open},       {"scope_join", op_join},
-        {"scope_close", op_close},     {"scope_cancel", op_cancel},
-        {"scope_errors", op_errors},   {"scope_reason", op_reason},
-        {"scope_fail", op_fail},       {"scope_start", op_start},
-        {"set_app", op_set_app},       {"remaining", op_remaining},
-        {"supervisor", op_supervisor}, {"scope_address", op_address},
-        {"scope_after", op_after},     {NULL, NULL},
+        {"scope_open", op_open},     {"scope_join", op_join},       {"scope_close", op_close},
+        {"scope_cancel", op_cancel}, {"scope_errors", op_errors},   {"scope_reason", op_reason},
+        {"scope_fail", op_fail},     {"scope_start", op_start},     {"set_app", op_set_app},
+        {"remaining", op_remaining}, {"supervisor", op_supervisor}, {"scope_address", op_address},
+        {"scope_after", op_after},   {"scope_inside", op_inside},   {NULL, NULL},
     };
     luaL_register(L, NULL, functions);
 }

@@ -321,6 +321,32 @@ database.each_kind(function(kind, with)
       assert.equal(1, db.users.count())
     end))
 
+    it("makes wait, like anybody's, the writes of what the same task has started outside of it", with(function(db)
+      @scope(function(s)
+        local gate, kinds = database.gate(), {}
+        local function write(name, fn)
+          return s:async(function()
+            gate.wait()
+            fn()
+            kinds[#kinds + 1] = name
+          end)
+        end
+        local tasks = {
+          write("row", function() db.users.insert { name = "row" } end),
+          write("transaction", function() db.transaction(function(tx) tx.users.insert { name = "transaction" } end) end),
+        }
+        db.transaction(function(tx)
+          tx.users.insert { name = "first" }
+          gate.open()
+          for _ = 1, 20 do @yield() end
+          assert.same({ 0, 1 }, { #kinds, tx.users.count() })
+        end)
+        @all(tasks)
+      end)
+      assert.equal("first", db.users.find(1).name)
+      assert.equal(3, db.users.count())
+    end))
+
     it("makes another task's write wait until it has ended", with(function(db)
       local log, inside, go = {}, database.gate(), database.gate()
       local function first()

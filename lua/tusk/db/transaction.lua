@@ -15,6 +15,7 @@ local transaction = {}
 ---@field database table
 ---@field raw userdata
 ---@field owner userdata the task that began it
+---@field scope userdata|nil what its body runs in, and all that the body starts
 ---@field began number
 ---@field savepoints table[] those open, outermost first; each { owner = task }
 local Tx = {}
@@ -49,10 +50,12 @@ function transaction.handle(database)
   return database.outside
 end
 
---- Does the running task, or one that it descends from, have a transaction open on the database?
+--- Is the running task in a transaction that is open on the database, its own or one that waits for it? What its owner has
+--- started before, or outside of the body, is not: main.lua owns the tasks of plugins, and its transactions do not wait for them.
 function transaction.is_inside(database)
+  local me = core.current()
   for tx in pairs(database.open) do
-    if within(tx.owner) then return true end
+    if tx.owner == me or tx.scope and kernel.scope_inside(tx.scope) then return true end
   end
   return false
 end
@@ -69,16 +72,17 @@ local function pack(...)
 end
 
 -- Children started in the body are waited for before the transaction ends.
-local function in_scope(s, fn, namespace, abandoned)
+local function in_scope(s, tx, fn, abandoned)
+  tx.scope = tx.scope or s -- of the outermost one
   scope.on_abandon(s, abandoned)
-  return fn(namespace)
+  return fn(tx.namespace)
 end
 
 -- abandoned() if it runs in a coroutine that is never run to its end.
 local function run_body(tx, fn, abandoned)
   local before, me = core.local_get(tx.database), core.current()
   core.local_set(tx.database, tx)
-  local out = pack(pcall(core.scope, nil, in_scope, fn, tx.namespace, function()
+  local out = pack(pcall(core.scope, nil, in_scope, tx, fn, function()
     core.local_set(tx.database, before, me)
     abandoned()
   end))
