@@ -57,7 +57,7 @@ local function new_task(self, name, args)
   return task.new(name, @json.encode(args))
 end
 
-local function refuse_closed(t)
+local function refuse(t)
   tusk.errors.raise("closed", ("%s was not taken: the program is ending"):format(t))
 end
 
@@ -83,11 +83,12 @@ end
 ---@return background_tasks.Task
 function Pool:enqueue(name, args)
   local t = new_task(self, name, args)
+  if self.ending and (self.queue.closed or not running.is_inside()) then refuse(t) end
   running.open(self, t)
   local ok, err = pcall(send, self, t)
   if ok then return t end
   running.close(self, t)
-  if is(err, "closed") then refuse_closed(t) end
+  if is(err, "closed") then refuse(t) end
   error(err, 0)
 end
 
@@ -95,7 +96,7 @@ end
 ---@return background_tasks.Task|nil, string|nil "full"
 function Pool:try_enqueue(name, args)
   local t = new_task(self, name, args)
-  if self.queue.closed then refuse_closed(t) end
+  if self.ending and (self.queue.closed or not running.is_inside()) then refuse(t) end
   running.open(self, t)
   if self.queue:try_send(t) then return t end
   running.close(self, t)
@@ -121,10 +122,6 @@ local function by_id(a, b)
   return a.id < b.id
 end
 
-local function await_workers(self)
-  for _, worker in ipairs(self.workers) do @try(worker.await, worker) end
-end
-
 -- What is in line, under way, or between two attempts.
 local function left(self)
   local list = {}
@@ -135,12 +132,14 @@ local function left(self)
   return list
 end
 
---- No more tasks are taken; those in line are done, as far as the time allows; what is under way then is cancelled.
+--- No more tasks are taken, but from tasks; all are done, as far as the time allows; what is under way then is cancelled.
 ---@param seconds number
 ---@return background_tasks.Task[] undone `was` is the state each was in
 function Pool:stop(seconds)
+  self.ending = true
+  @try(@timeout, seconds, self.idle, self)
   self.queue:close()
-  @try(@timeout, seconds, await_workers, self)
+  @yield() -- those who wait for room are told
   local undone = left(self)
   for _, t in ipairs(undone) do
     self.figures:count("undone", t.name)
@@ -171,7 +170,7 @@ function background_tasks.new(opts)
   local self = setmetatable({
     scope = opts.scope, log = opts.log or @log, name = check.opt_string("name", opts.name) or "tasks",
     size = at_least_one("workers", opts.workers), queue = @channel(at_least_one("queue", opts.queue)), kinds = {}, open = {},
-    count = { open = 0, running = 0, paused = 0, done = 0, failed = 0 }, stuck = 0, ended = @watch(0), again = @channel(), drained = false, workers = {},
+    count = { open = 0, running = 0, paused = 0, done = 0, failed = 0 }, stuck = 0, ended = @watch(0), again = @channel(), ending = false, workers = {},
   }, Pool)
   self.figures = figures.new(self.name, function() return #self.queue end, function() return self.count.running end)
   for i = 1, self.size do

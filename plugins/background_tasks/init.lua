@@ -37,7 +37,7 @@ local function take_up(name, list)
   for _, t in ipairs(handles) do @try(t.await, t) end
   open_lists = open_lists - 1
   writing:with(function()
-    if open_lists == 0 and not next(left) and not own.queue.closed then kept.write(path, {}) end
+    if open_lists == 0 and not next(left) and not own.ending then kept.write(path, {}) end
   end)
 end
 
@@ -104,7 +104,7 @@ local function type_of(name, opts, log)
     tusk.errors.raise("config",
       ('plugins.background_tasks.types.%s: say where its function is: { module = "…", call = "…" }'):format(name))
   end
-  return function(job) return fn(job, config, log) end
+  return function(job) return fn(job, config, log, own) end
 end
 
 local function define_configured(cfg, log)
@@ -123,14 +123,10 @@ local function define_configured(cfg, log)
   end
 end
 
-local function below(root, name)
-  return name and (name:sub(1, 1) == "/" and name or root .. "/" .. name)
-end
-
 local function setup(ctx, cfg)
-  config = { reports = below(ctx.root, cfg.reports), processing = cfg.processing, drain = cfg.drain }
+  config = cfg
   own = background_tasks.new { scope = ctx.scope, log = ctx.log, workers = cfg.workers, queue = cfg.queue }
-  path, writing = below(ctx.root, cfg.keep), @semaphore(1)
+  path, writing = cfg.keep and (cfg.keep:sub(1, 1) == "/" and cfg.keep or ctx.root .. "/" .. cfg.keep), @semaphore(1)
   left = path and kept.read(path) or {}
   define_configured(cfg, ctx.log)
 end
@@ -170,8 +166,7 @@ return {
     drain = { type = "duration", default = "8s", doc = "how long tasks may go on at the end; less than --shutdown-timeout" },
     keep = { type = "string", doc = "a file for those that were not done by then, for the next run to take up" },
     types = { type = "table", default = {}, doc = "name → { module =, call =, timeout =, retry =, … }, or false" },
-    reports = { type = "string", default = "reports", doc = "the folder that generate_report writes to" },
-    processing = { type = "string", default = "processor.process", doc = "the operator's function that process_data hands a row to" },
+    processing = { type = "string", default = "processor.process", doc = "the operator's function that process_data calls" },
   },
   setup = setup,
   operators = { tasks = tasks },

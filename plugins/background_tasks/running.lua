@@ -114,19 +114,6 @@ end
 
 -- ---- workers ----
 
--- One that goes on comes before one that is new.
-local function take(self, cases, late)
-  if not self.drained then
-    local _, t = @select(cases)
-    if t then return t end
-    self.drained = true -- closed, and empty
-  end
-  while self.count.open > 0 do
-    local which, t = @select(late)
-    if which == "again" then return t end
-  end
-end
-
 -- Has the task got this worker now?
 local function serve(self, t, worker)
   if t.state == "queued" then
@@ -142,12 +129,11 @@ local function serve(self, t, worker)
   return true
 end
 
---- A worker, until all is done and no more can come.
+--- A worker, until the queue is closed. A task that goes on comes before one that is new.
 function running.work(self)
-  local worker, again = @channel(1), { self.again, "again" }
-  local cases, late = { again, { self.queue, "new" } }, { again, { self.ended, "ended" } }
+  local worker, cases = @channel(1), { { self.again, "again" }, { self.queue, "new" } }
   while true do
-    local t = take(self, cases, late)
+    local _, t = @select(cases)
     if not t then return end
     if serve(self, t, worker) then worker:recv() end
   end

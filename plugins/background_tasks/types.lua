@@ -19,22 +19,26 @@ local function named(path)
   tusk.errors.raise("config", ("processing: %q is not the name of an operator's function, such as processor.process"):format(path))
 end
 
---- args = { from = table, id = key, into = table }: the row, processed, is stored; in place of one with the same key.
+--- args = { from = table, id = key, into = table, field = column }: what the processor makes of that column, or without `field`
+--- of the row, is stored; in place of a row with the same key.
 function types.process_data(job, cfg)
   local args = job.args
   local row = @db[args.from].find(args.id)
   if not row then tusk.errors.raise("tasks.no_data", ("there is no %s %s"):format(args.from, args.id)) end
-  return @db[args.into].upsert(named(cfg.processing)(row))
+  local process = named(cfg.processing)
+  local made = args.field == nil and process(row) or { id = args.id, [args.field] = process(row[args.field]) }
+  return @db[args.into].upsert(made)
 end
 
---- args = { report_id =, path = }: what @reporter makes is in the file, or the file is as it was.
-function types.generate_report(job, cfg)
+--- args = { report_id =, format =, path =, params =, mail = }: @reporter makes it and writes it, whole or not at all; with `mail`, a
+--- message for @email.send, it is sent as an attachment, by a task of its own.
+function types.generate_report(job, _, _, pool)
   local args = job.args
-  local path = args.path or ("%s/%s.pdf"):format(cfg.reports, args.report_id)
-  local bytes = tusk.reporter.generate(args.report_id)
-  @file.mkdir(path:match("^(.*)/") or ".", { parents = true })
-  @file.write_atomic(path, bytes)
-  return path
+  local report = tusk.reporter.generate(args.report_id, { format = args.format, path = args.path, params = args.params })
+  if not args.mail then return report end
+  args.mail.attachments = { { file = report.path } }
+  pool:enqueue("send_email", args.mail)
+  return report
 end
 
 --- What each is limited to, unless the configuration says otherwise.

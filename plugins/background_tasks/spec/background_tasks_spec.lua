@@ -371,14 +371,38 @@ describe("no job lost on shutdown: the end", function()
     assert.same({ "sleep running" }, stop(p, 0))
   end)
 
-  on_pool("refuses what comes after, and those who wait for room", { workers = 1, queue = 1 }, function(p)
+  on_pool("refuses what comes after", { workers = 1, queue = 1 }, function(p)
     for _ = 1, 2 do p:enqueue("sleep", 1) end
-    local waiting = @async(p.enqueue, p, "sleep", 1)
-    assert.same({}, stop(p, 60))
-    assert.matches("sleep %d+ was not taken: the program is ending", fails(waiting.await, waiting).message)
-    assert.equal("closed", fails(p.enqueue, p, "sleep", 1).kind)
+    local waiting = @async(p.enqueue, p, "sleep", 1) -- that came before
+    local ending = @async(stop, p, 60)
+    assert.matches("sleep %d+ was not taken: the program is ending", fails(p.enqueue, p, "sleep", 1).message)
     assert.equal("closed", fails(p.try_enqueue, p, "sleep", 1).kind)
-    assert.equal(2, p:stats().done)
+    assert.same({ {}, "done", 3 }, { ending:await(), waiting:await().state, p:stats().done })
+    assert.equal("closed", fails(p.enqueue, p, "sleep", 1).kind)
+  end)
+
+  on_pool("tells those who still wait for room that they were not taken", { workers = 1, queue = 1 }, function(p)
+    for _ = 1, 2 do p:enqueue("sleep", 60) end
+    local waiting = @async(p.enqueue, p, "sleep", 60)
+    assert.same({ "sleep running", "sleep queued" }, stop(p, 5))
+    assert.equal("closed", fails(waiting.await, waiting).kind)
+  end)
+
+  on_pool("takes what tasks enqueue that are still done", { workers = 1 }, function(p)
+    p:define("chain", {}, function(job)
+      @sleep "1s"
+      if job.args > 1 then p:enqueue("chain", job.args - 1) end
+    end)
+    p:enqueue("chain", 5)
+    assert.same({}, stop(p, 60))
+    assert.same({ 5, 5 }, { p:stats().done, test.now() })
+  end)
+
+  on_pool("comes also when they never end", { workers = 1 }, function(p)
+    p:define("for ever", {}, function() @sleep "1s" p:enqueue("for ever", {}) end)
+    p:enqueue("for ever", {})
+    assert.equal(1, #stop(p, 5.5))
+    assert.equal(5.5, test.now())
   end)
 end)
 

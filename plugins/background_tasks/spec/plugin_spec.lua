@@ -180,34 +180,68 @@ describe("a task that sends an e-mail", function()
 end)
 
 describe("a task that processes data", function()
-  local TABLES = [[@db.exec "create table data (id integer primary key, raw text); create table processed (id integer primary key, clean text)"
-    @db.data.insert { id = 7, raw = "  x  " } ]]
-  local PROCESSOR = [[return { name = "processor", operators = { processor = {
-    process = function(row) return { id = row.id, clean = (row.raw:gsub("%s", "")) } end } } }]]
+  local TABLES = [[
+    @db.exec "create table data (id integer primary key, content text); create table processed (id integer primary key, content text)"
+    @db.data.insert { id = 7, content = "  x  \n\n y" }
+    local function run(id, field)
+      return @tasks.enqueue("process_data", { from = "data", id = id, into = "processed", field = field }):await()
+    end
+  ]]
 
-  it("stores what the processor makes of a row, once, however often it runs", function()
-    local r = app.run(files("", TABLES .. [[
-      for _ = 1, 2 do @tasks.enqueue("process_data", { from = "data", id = 7, into = "processed" }):await() end
-      print(@db.processed.count(), @db.processed.find(7).clean)]], { ["plugins/processor.lua"] = PROCESSOR }))
-    assert.equal("1\tx\n", r.stdout, r.stderr)
+  it("stores what the file processor makes of a column, once, however often it runs", function()
+    local r = app.run {
+      ["tusk.lua"] = "return { plugins = { background_tasks = {}, file_processor = {} } }",
+      ["main.lua"] = TABLES .. [[
+        for _ = 1, 2 do run(7, "content") end
+        print(@db.processed.count(), @json.encode(@db.processed.find(7).content))]] }
+    assert.equal('1\t"x\\ny"\n', r.stdout, r.stderr)
+  end)
+
+  it("hands the row to a processing of one's own", function()
+    local r = app.run(files("processing = 'rows.shout'", TABLES .. "print(run(7).content)", {
+      ["plugins/rows.lua"] = [[return { name = "rows", operators = { rows = {
+        shout = function(row) return { id = row.id, content = row.content:upper():gsub("%s", "") } end } } }]] }))
+    assert.equal("XY\n", r.stdout, r.stderr)
   end)
 
   it("fails when the row or the processor is not there", function()
     local r = app.run(files("", TABLES .. [[
-      local function kind(id) return select(2, @try(function() @tasks.enqueue("process_data", { from = "data", id = id, into = "processed" }):await() end)) end
-      print(kind(8).kind) print(kind(7).kind, kind(7).message)]]))
-    assert.equal("tasks.no_data\noperator\tthere is no operator @processor (did you mean \"process\"?)", (r.stdout:gsub("\n$", "")), r.stderr)
+      print(select(2, @try(run, 8)).kind)
+      print(select(2, @try(run, 7)).message)]]))
+    assert.equal('tasks.no_data\nthere is no operator @processor (did you mean "process"?)\n', r.stdout, r.stderr)
     assert.equal(0, r.status)
   end)
 end)
 
 describe("a task that makes a report", function()
-  it("writes what @reporter makes, atomically, into its folder", function()
-    local r = app.run(files("reports = 'out/reports'", [[
-      local path = @tasks.enqueue("generate_report", { report_id = 7 }):await()
-      print(path, @file.read(path))]], {
-      ["plugins/reports.lua"] = [[return { name = "reports", operators = { reporter = { generate = function(id) return "%PDF " .. id end } } }]] }))
-    assert.equal("out/reports/7.pdf\t%PDF 7\n", r.stdout, r.stderr)
+  local REPORT = [[@reporter.define("sums", { title = "Sums of {year}", params = { year = 2030 }, query = "select 1 as n, :year as year" })]]
+
+  local function run(main, flags)
+    local result
+    app.with({ ["tusk.lua"] = "return { plugins = { background_tasks = {}, reporter = {} } }", ["main.lua"] = REPORT .. main }, function(dir)
+      result = program.run { "run", dir, unpack(flags or {}) }
+    end)
+    return result
+  end
+
+  it("has it in a file, and says which", function()
+    local r = run [[
+      local made = @tasks.enqueue("generate_report", { report_id = "sums", format = "csv", params = { year = 2031 } }):await()
+      print(made.path:match("[^/]+$"), @file.read(made.path):find("2031", 1, true) ~= nil)]]
+    assert.equal("sums.csv\ttrue\n", r.stdout, r.stderr)
+  end)
+
+  it("sends it by mail, if it is to", function()
+    smtp.with("plain", nil, function(server)
+      local r = run([[
+        @tasks.enqueue("generate_report", { report_id = "sums", format = "csv",
+          mail = { to = "board@example.com", subject = "Sums", text = "See the attachment." } })]],
+        { "--set", "email.url=" .. server.url, "--set", "email.from=shop@example.com" })
+      assert.equal(0, r.status, r.stderr)
+      local message = server:message()
+      assert.equal("Sums", smtp.header(message, "subject"))
+      assert.matches("sums.csv", @json.encode(message), 1, true)
+    end)
   end)
 
   it("says that there is no @reporter when there is none", function()
