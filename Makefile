@@ -125,7 +125,7 @@ asan: ## the specs under AddressSanitizer, UBSan and LeakSanitizer, in build-asa
 TSAN_SPECS := spec/op/worker_spec.lua spec/bindings/sqlite_thread_spec.lua spec/bindings/sqlite_spec.lua \
   spec/op/db_each_spec.lua spec/bindings/sqlite_group_spec.lua \
   spec/bindings/sqlite_rules_spec.lua spec/bindings/sqlite_faults_spec.lua \
-  spec/op/process_spec.lua spec/op/process_hosts_spec.lua spec/op/hash_spec.lua spec/host/wait_spec.lua spec/embed/op_spec.lua
+  spec/op/process_spec.lua spec/op/process_hosts_spec.lua spec/op/hash_spec.lua spec/host/wait_spec.lua spec/embed/op_spec.lua spec/embed/lua_op_spec.lua
 
 tsan: ## the specs of threads under ThreadSanitizer, in build-tsan/
 	@TSAN_OPTIONS=halt_on_error=1:exitcode=99:suppressions=$(CURDIR)/.tsan \
@@ -143,19 +143,25 @@ docs: ## the figures of docs/, simulated and drawn anew
 # ---- measuring ----
 
 BENCH := $(patsubst bench/workloads/%/c.c,$(BUILD)/bench/%,$(wildcard bench/workloads/*/c.c))
+BENCH_TUSK := $(patsubst bench/workloads/%/tusk.c,$(BUILD)/bench/tusk-%,$(wildcard bench/workloads/*/tusk.c))
 
 bench: ## Tusk beside its peers: W=files one workload, R=5 rounds, SCALE=0.01 of the work
 	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory $(BENCH) $(BUILD)/bench/launch
+	@$(MAKE) --no-print-directory $(BENCH) $(BENCH_TUSK) $(BUILD)/bench/launch
 	@TUSK=$(abspath $(BUILD)/tusk) BUILD=$(BUILD) W="$(W)" R="$(R)" SCALE="$(SCALE)" $(BUILD)/tusk bench/run.lua
 
-build_bench = mkdir -p $(@D) && $(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 $< -o $@ $(call binding_says,link,$<)
+build_bench = mkdir -p $(@D) && $(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 $(call binding_says,compile,$<) $< -o $@ \
+  $(call binding_says,link,$<)
 
 $(BUILD)/bench/launch: bench/lib/launch.c bench/lib/bench.h
 	$(build_bench)
 
 $(BENCH): $(BUILD)/bench/%: bench/workloads/%/c.c bench/lib/bench.h
 	$(build_bench)
+
+# Programs that embed the library that was built.
+$(BENCH_TUSK): $(BUILD)/bench/tusk-%: bench/workloads/%/tusk.c bench/lib/bench.h host/tusk.h $(BUILD)/libtusk.so
+	mkdir -p $(@D) && $(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -Ihost $< -o $@ -L$(BUILD) -Wl,-rpath,$(abspath $(BUILD)) -ltusk
 
 # ---- installing ----
 

@@ -71,7 +71,9 @@ local function contestants(w, there)
   local folder, list, luv = ("bench/workloads/%s/"):format(name), {}, nil
   for _, peer in ipairs(there) do
     if peer.name == "luv" then luv = peer end
-    if exists(folder .. peer.file) and has_module(peer, w) then
+    if peer.name == "Tusk" and exists(folder .. "tusk.c") then -- it embeds the library
+      list[#list + 1] = { peer.name, { ("%s/bench/tusk-%s"):format(BUILD, name) } }
+    elseif exists(folder .. peer.file) and has_module(peer, w) then
       list[#list + 1] = { peer.name, chain(peer.command or {}, { folder .. peer.file }), peer.inside }
     else
       skip(peer, w)

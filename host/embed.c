@@ -4,8 +4,11 @@
 
 #include "embed.h"
 
-static void load_half(lua_State *L, struct embedding *e)
+void embed_load(lua_State *L)
 {
+    struct embedding *e = HOST(L)->embedding;
+    if (e->lua)
+        return;
     lua_getfield(L, LUA_REGISTRYINDEX, "tusk.require");
     lua_pushliteral(L, "tusk.embed");
     lua_call(L, 1, 1);
@@ -23,10 +26,8 @@ struct run {
 static int run_protected(lua_State *L)
 {
     struct run *r = lua_touserdata(L, 1);
-    struct embedding *e = tusk_of(L)->embedding;
+    embed_load(L);
     lua_settop(L, 0);
-    if (!e->lua)
-        load_half(L, e);
     lua_pushlightuserdata(L, r->ud);
     return r->fn(L);
 }

@@ -22,12 +22,15 @@ struct embedding {
     struct tusk_future *futures; /* that have not ended */
     int lua;       /* registry reference of the functions of lua/tusk/embed.lua, or 0 */
     int call_meta; /* of the records of calls that wait */
+    int spare;     /* such a record, for the next call; or false */
 };
 
 /* Runs fn(L, ud) protected on the host's main state, with its Lua half loaded. What it raises is
  * kept for tusk_errmsg, and its kind gives the code. */
 tusk_rc embed_run(struct tusk *h, lua_CFunction fn, void *ud);
-/* Pushes one of the functions of lua/tusk/embed.lua. */
+/* Loads lua/tusk/embed.lua, if that was not done. May raise. */
+void embed_load(lua_State *L);
+/* Pushes one of its functions. */
 void embed_push(lua_State *L, struct tusk *h, const char *name);
 /* The code for an error's kind. */
 tusk_rc embed_code(const char *kind);

@@ -79,6 +79,14 @@ void tusk_op_retain(tusk_op *op)
 
 /* ---- answers: from any thread ---- */
 
+static void wake(struct op_call *c)
+{
+    if (host_check(c->wait.host))
+        tusk_post(&c->wait);
+    else
+        tusk_wake(&c->wait); // the loop's own thread: it need not be interrupted
+}
+
 static tusk_rc give(struct tusk_op *op, enum op_state state, tusk_val *values, uint32_t n)
 { // under the mutex
     if (!op->link->host)
@@ -89,7 +97,7 @@ static tusk_rc give(struct tusk_op *op, enum op_state state, tusk_val *values, u
     op->values = values;
     op->n = n;
     if (op->call)
-        tusk_post(&op->call->wait);
+        wake(op->call);
     op->call = NULL;
     return TUSK_OK;
 }
@@ -284,9 +292,19 @@ static int refuse_arguments(lua_State *L, int why)
 static struct op_call *call_new(lua_State *L, struct tusk *h)
 {
     static const struct tusk_wait_ops ops = {call_finish, call_cancel};
-    struct op_call *c = tusk_wait_new(L, sizeof *c, &ops);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, h->embedding->call_meta);
-    lua_setmetatable(L, -2);
+    luaL_checkstack(L, 8, "a call");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, h->embedding->spare);
+    struct op_call *c = lua_touserdata(L, -1);
+    if (c) {
+        tusk_wait_again(L, &c->wait);
+        lua_pushboolean(L, 0);
+        lua_rawseti(L, LUA_REGISTRYINDEX, h->embedding->spare);
+    } else {
+        c = tusk_wait_new(L, sizeof *c, &ops);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, h->embedding->call_meta);
+        lua_setmetatable(L, -2);
+        lua_remove(L, -2);
+    }
     lua_insert(L, 1); // the arguments are what is above it
     c->wait.index = 1;
     return c;
@@ -321,8 +339,12 @@ static int call_async(lua_State *L)
     d->fn(d->ud, op, args.at, args.n);
     value_view_free(&args);
     lua_settop(L, 1);
-    if (is_answered(c))
-        return tusk_inline(L, call_results(L, c));
+    if (is_answered(c)) {
+        int n = call_results(L, c);
+        lua_pushvalue(L, 1);
+        lua_rawseti(L, LUA_REGISTRYINDEX, h->embedding->spare);
+        return tusk_inline(L, n);
+    }
     call_enlist(c, &h->embedding->calls);
     return tusk_park(L, &c->wait);
 }
@@ -376,6 +398,17 @@ static int make_operator(lua_State *L)
     lua_pushboolean(L, d->plain != NULL);
     lua_call(L, 3, 0);
     return 0;
+}
+
+void tusk_lua_def(lua_State *L, const char *name, int waits)
+{
+    embed_load(L);
+    embed_push(L, HOST(L), "define");
+    lua_pushstring(L, name);
+    lua_pushvalue(L, -3);
+    lua_pushboolean(L, !waits);
+    lua_call(L, 3, 0);
+    lua_pop(L, 1);
 }
 
 static tusk_rc add(tusk_host *h, const char *name, const struct definition *like)
@@ -457,6 +490,8 @@ void op_open(lua_State *L)
     lua_pushcfunction(L, call_gc);
     lua_setfield(L, -2, "__gc");
     HOST(L)->embedding->call_meta = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushboolean(L, 0);
+    HOST(L)->embedding->spare = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 void op_drop(struct tusk *h)

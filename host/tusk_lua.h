@@ -54,6 +54,14 @@ struct tusk_wait {
 TUSK_LUA_EXPORT void tusk_lua_check_abi(lua_State *L, int abi);
 #define tusk_lua_check(L) tusk_lua_check_abi((L), TUSK_LUA_ABI)
 
+/*
+ * Makes the function on top of the stack, which it pops, an operator: "ping" or "physics.raycast".
+ * waits: it returns what tusk_park or tusk_inline do, always; else it is any function. Raises where
+ * tusk_def fails. A caller's mistake is told by tusk_fail with kind "argument": luaL_check... would
+ * name a line of the host's own.
+ */
+TUSK_LUA_EXPORT void tusk_lua_def(lua_State *L, const char *name, int waits);
+
 /* The host that L belongs to. */
 TUSK_LUA_EXPORT struct tusk *tusk_of(lua_State *L);
 /* Its loop. Callbacks on it never touch Lua: they call tusk_wake. */

@@ -30,4 +30,8 @@ return {
     module = "ioredis" },
   { name = "stampede", what = "tasks that ask for a value nobody has, 10 000 for each", n = 200000, step = 10000, at_once = 10000 },
   { name = "lookup", what = "users: not in Redis, read from SQLite, put into Redis", n = 50000, needs = "lookup", at_once = 64, module = "better-sqlite3" },
+  { name = "op", what = "calls of an operator from C that answers before it returns, from Lua", n = 1000000, at_once = 1, programs = "embed" },
+  { name = "op_async", what = "the same, answered at once, but perhaps later", n = 1000000, at_once = 2, programs = "embed" },
+  { name = "op_later", what = "the same, answered a step later", n = 200000, at_once = 3, programs = "embed" },
+  { name = "op_called", what = "calls from C to Lua that call one, 64 in a step", n = 200000, at_once = 4, programs = "embed" },
 }

@@ -185,6 +185,68 @@ static void to_lua(void)
     tusk_close(h);
 }
 
+/* Whatever can be made comes back as it was. */
+static void random_values(void)
+{
+    tusk_host *h = open_host();
+    run(h, "local tusk, random = require 'tusk', math.random\n"
+           "math.randomseed(7)\n"
+           "local make\n"
+           "local function list(depth)\n"
+           "  local out = tusk.array{}\n"
+           "  for i = 1, random(0, 4) do out[i] = make(depth + 1) end\n"
+           "  return out\n"
+           "end\n"
+           "local function map(depth)\n"
+           "  local out = {}\n"
+           "  for _ = 1, random(0, 4) do\n"
+           "    local key = random() < 0.7 and ('k'):rep(random(0, 5)) or random() < 0.5 and "
+           "random(2, 9) + 0.5 or random() < 0.5\n"
+           "    out[key] = make(depth + 1)\n"
+           "  end\n"
+           "  return out\n"
+           "end\n"
+           "local function bytes()\n"
+           "  local out = {} for i = 1, random(0, 9) do out[i] = string.char(random(0, 255)) end "
+           "return table.concat(out)\n"
+           "end\n"
+           "local simple = {\n"
+           "  bytes, function() return random(-9, 9) end, function() return random() * "
+           "2^random(-1000, 1000) end,\n"
+           "  function() return random() < 0.5 end, function() return tusk.null end,\n"
+           "  function() return 2^53 - random(0, 1) end, function() return 9007199254740993LL + "
+           "random(0, 1e6) * (random() < 0.5 and 1LL or -2^40) end,\n"
+           "}\n"
+           "function make(depth)\n"
+           "  if depth < 6 and random() < 0.4 then return random() < 0.5 and list(depth) or "
+           "map(depth) end\n"
+           "  return simple[random(#simple)]()\n"
+           "end\n"
+           "local function same(a, b)\n"
+           "  if type(a) == 'cdata' then a = a >= -2LL^53 and a <= 2LL^53 and tonumber(a) or "
+           "tostring(a) b = type(b) == 'cdata' and tostring(b) or b end\n"
+           "  if type(a) ~= 'table' then return rawequal(a, b) end\n"
+           "  if type(b) ~= 'table' or tusk.array.is(a) ~= tusk.array.is(b) and next(a) == nil "
+           "then return false end\n"
+           "  for k, v in pairs(a) do if not same(v, b[k]) and not (v == tusk.null and not "
+           "tusk.array.is(a) and b[k] == nil) then return false end end\n"
+           "  for k in pairs(b) do if a[k] == nil then return false end end\n"
+           "  return true\n"
+           "end\n"
+           "local tables, wrong = 0, 0\n"
+           "for _ = 1, 3000 do\n"
+           "  local a, b = make(1), make(1)\n"
+           "  local x, y, n = @echo(a, b, 'end')\n"
+           "  if type(a) == 'table' then tables = tables + 1 end\n"
+           "  if n ~= 'end' or not (same(a, x) or a == tusk.null and x == nil) or not (same(b, y) "
+           "or b == tusk.null and y == nil) then\n"
+           "    wrong = wrong + 1 @show(a, x) @show(b, y)\n"
+           "  end\n"
+           "end\n"
+           "@show(tables > 900, wrong)");
+    tusk_close(h);
+}
+
 static void refused_from_lua(void)
 {
     tusk_host *h = open_host();
@@ -328,6 +390,7 @@ int main(int argc, char **argv)
         void (*run)(void);
     } cases[] = {{"from_lua", from_lua},
                  {"to_lua", to_lua},
+                 {"random_values", random_values},
                  {"refused_from_lua", refused_from_lua},
                  {"refused_from_c", refused_from_c},
                  {"no_memory", no_memory},

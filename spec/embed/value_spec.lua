@@ -42,6 +42,8 @@ int 3 true true int 0 no c
 true true int 3
 ]=])
 
+  case("come back as they were, whatever they are", "random_values", "true int 0\n")
+
   case("that C cannot have are argument errors at the caller's line, with the way to them", "refused_from_lua", ([=[
 argument argument 2: a function cannot be given to C int 2
 argument argument 1.body.on_hit[1]: a function cannot be given to C int 2

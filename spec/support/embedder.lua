@@ -7,7 +7,7 @@ local temp = require "spec.support.temp"
 local embedder = {}
 
 local FLAGS = "-std=c11 -D_GNU_SOURCE -g -Wall -Wextra -Werror $SANITIZE -Ihost $(pkg-config --cflags luajit libuv)"
-local SHARED = '${CC:-cc} ' .. FLAGS .. ' $MORE $SOURCES -L"$LIB" -Wl,-rpath,"$LIB" -ltusk -lpthread -o "$OUT"'
+local SHARED = '${CC:-cc} ' .. FLAGS .. ' $MORE $SOURCES -L"$LIB" -Wl,-rpath,"$LIB" -ltusk $(pkg-config --libs luajit libuv) -lpthread -o "$OUT"'
 local STATIC = '${CC:-cc} ' .. FLAGS .. [[ $MORE $SOURCES -rdynamic -Wl,--whole-archive "$LIB/libtusk.a" \
   -Wl,--no-whole-archive $(pkg-config --libs luajit libuv) -ldl -lpthread -o "$OUT"]]
 local PLUGIN = '${CC:-cc} ' .. FLAGS .. ' $MORE -fPIC -shared $SOURCES -o "$OUT"'
