@@ -232,8 +232,8 @@ deps-test: deps ## and what the specs and `make check` need
 NGINX_LUA_DEBS := libnginx-mod-http-lua libnginx-mod-http-ndk lua-resty-core lua-resty-lrucache libluajit2-5.1-2 \
   libluajit2-5.1-common
 
-deps-bench: deps-test ## and the peers of `make bench`: luajit, nginx with Lua; with npm also bun and drivers for node
-	@$(call install_packages,luajit redis-server)
+deps-bench: deps-test ## and the peers of `make bench`: luajit, lua-cjson, nginx with Lua; with npm also bun and drivers for node
+	@$(call install_packages,luajit lua-cjson redis-server)
 	@mkdir -p bench/peers/nginx-lua && cd bench/peers && apt-get download -q $(NGINX_LUA_DEBS) && \
 	  for deb in *.deb; do dpkg -x $$deb nginx-lua && rm $$deb; done
 	@command -v npm >/dev/null && cd bench && npm install --no-audit --no-fund --no-package-lock || \

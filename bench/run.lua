@@ -52,6 +52,7 @@ local function reference(folder, name, luv)
 end
 
 local function skip(peer, w)
+  if peer.of then return end
   say("  skipped:", peer.name, "has no program for", w.name)
   if not without[peer.name] then
     without[peer.name] = {}
@@ -60,9 +61,10 @@ local function skip(peer, w)
   table.insert(without[peer.name], w.name)
 end
 
--- What a program for node is built on, where that is not node itself (bun has the like of it).
+-- What a program for node is built on, where that is not node itself (bun has the like of it); and one for luv.
 local function has_module(peer, w)
-  return peer.name ~= "node" or not w.module or exists("bench/node_modules/" .. w.module)
+  if peer.name == "node" then return not w.module or exists("bench/node_modules/" .. w.module) end
+  return peer.name ~= "luv" or not w.lua_module or peers.has(peer, w.lua_module)
 end
 
 -- { { name, command, root }, … } of a workload; root: see ask_once.
@@ -166,6 +168,11 @@ end
 
 function needs.new_database(dir, _, fn)
   return fn(function() return corpus.new_database(dir) end)
+end
+
+function needs.json(dir, _, fn)
+  local path = corpus.json(dir)
+  return fn(function() return path end)
 end
 
 function needs.nginx(_, _, fn)

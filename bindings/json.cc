@@ -35,10 +35,33 @@ dom::parser *parser_of(lua_State *L, json_box *box)
     return p;
 }
 
+// A copy of the text, with what the parser may read behind it. nullptr: no memory.
+const char *padded(json_box *box, const char *text, size_t len)
+{
+    size_t need = len + SIMDJSON_PADDING;
+    if (box->in_cap < need) {
+        free(box->in);
+        box->in = static_cast<char *>(malloc(need));
+        box->in_cap = box->in ? need : 0;
+    }
+    return box->in ? static_cast<char *>(memcpy(box->in, text, len)) : nullptr;
+}
+
+// Of large texts it is not kept.
+void unpad(json_box *box)
+{
+    if (box->in_cap <= KEEP)
+        return;
+    free(box->in);
+    box->in = nullptr;
+    box->in_cap = 0;
+}
+
 int box_gc(lua_State *L)
 {
     auto *box = static_cast<json_box *>(lua_touserdata(L, 1));
     delete static_cast<dom::parser *>(box->parser);
+    free(box->in);
     free(box->out);
     free(box->keys);
     *box = json_box{};
@@ -209,11 +232,14 @@ int op_decode(lua_State *L)
         lua_pushnil(L);
     lua_replace(L, NULL_AT);
     lua_settop(L, NULL_AT);
-    dom::parser *parser = parser_of(L, json_take(L));
+    json_box *box = json_take(L);
+    dom::parser *parser = parser_of(L, box);
     error_code code = parser->allocate(from.len, DEPTH_MAX + 8);
+    const char *text = padded(box, from.text, from.len);
     dom::element root;
     if (code == SUCCESS)
-        code = parser->parse(from.text, from.len, true).get(root);
+        code = text ? parser->parse(text, from.len, false).get(root) : MEMALLOC;
+    unpad(box); // the document has copies of all strings
     bool built = code == SUCCESS && push_value(L, root, from.depth);
     if (!built) {
         lua_settop(L, BOX_AT);

@@ -32,6 +32,8 @@ struct json_key {
 
 struct json_box {
     void *parser; /* simdjson's */
+    char *in;     /* a text with room behind it, as that wants it */
+    size_t in_cap;
     char *out;
     size_t len, cap;
     struct json_key *keys;

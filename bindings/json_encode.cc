@@ -2,7 +2,7 @@
  * json_encode.cc: Lua values to JSON text. A value that has no exact JSON form is refused, with
  * the way to it.
  */
-#include "json.h"
+#include "json_write.h"
 
 #include <algorithm>
 #include <cctype>
@@ -19,50 +19,10 @@ constexpr size_t KEEP = 1 << 20;
 constexpr double EXACT = 9007199254740992.0; // 2^53: up to here doubles are integers
 constexpr int DEPTH_MAX = 1000, SHOWN = 12;  // levels, and those a message names
 
-// One table on the way from the root: where its current key lies, or which item it is at.
-struct level {
-    const void *table;
-    int item; // 0: a field, named by the string at stack index `key`
-    int key;
-};
-
-struct writer {
-    lua_State *L;
-    json_box *box;
-    bool pretty, sort;
-    int limit, depth;
-    level *levels;
-};
+using writer = json_writer;
+using level = json_level;
 
 void write_value(writer *w, int at);
-
-// Output.
-
-char *room(writer *w, size_t n)
-{
-    json_box *b = w->box;
-    if (b->cap - b->len < n) {
-        size_t cap = std::max(b->cap * 2, b->len + n + 256);
-        auto *out = static_cast<char *>(realloc(b->out, cap));
-        if (!out)
-            luaL_error(w->L, "not enough memory");
-        b->out = out;
-        b->cap = cap;
-    }
-    return b->out + b->len;
-}
-
-void put(writer *w, const char *s, size_t n)
-{
-    memcpy(room(w, n), s, n);
-    w->box->len += n;
-}
-
-void put_char(writer *w, char c)
-{
-    *room(w, 1) = c;
-    w->box->len++;
-}
 
 void put_break(writer *w)
 {
@@ -111,53 +71,12 @@ const char *push_path(writer *w)
     return lua_tostring(w->L, -1);
 }
 
-[[noreturn]] void refuse(writer *w, const char *what)
-{
-    const char *path = push_path(w);
-    tusk_error(w->L, "json.value", "cannot write %s as JSON: %s", path, what);
-    lua_pushstring(w->L, path);
-    lua_setfield(w->L, -2, "path");
-    lua_error(w->L);
-    __builtin_unreachable();
-}
-
 // Scalars.
-
-void put_escaped(writer *w, unsigned char c)
-{
-    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-    const char *p = c ? strchr(from, c) : nullptr;
-    char text[8];
-    int n = p ? snprintf(text, sizeof text, "\\%c", to[p - from])
-              : snprintf(text, sizeof text, "\\u%04x", c);
-    put(w, text, static_cast<size_t>(n));
-}
-
-void write_string(writer *w, const char *text, size_t len)
-{
-    auto *s = reinterpret_cast<const unsigned char *>(text), *end = s + len, *run = s;
-    room(w, len + 2);
-    put_char(w, '"');
-    while (s < end) {
-        size_t n = *s < 0x80 ? 1 : json_utf8(s, end);
-        if (n == 0)
-            refuse(w, "a string that is not UTF-8");
-        if (*s >= 0x20 && *s != '"' && *s != '\\') {
-            s += n;
-            continue;
-        }
-        put(w, reinterpret_cast<const char *>(run), static_cast<size_t>(s - run));
-        put_escaped(w, *s++);
-        run = s;
-    }
-    put(w, reinterpret_cast<const char *>(run), static_cast<size_t>(end - run));
-    put_char(w, '"');
-}
 
 void write_number(writer *w, double v)
 {
     if (!std::isfinite(v))
-        refuse(w, std::isnan(v) ? "not a number (nan)" : "an infinite number");
+        json_refuse(w, std::isnan(v) ? "not a number (nan)" : "an infinite number");
     char *p = room(w, 40);
     std::to_chars_result r;
     if (v == 0 && std::signbit(v))
@@ -180,7 +99,7 @@ void write_cdata(writer *w, int at)
     lua_call(L, 1, 1);
     const char *digits = lua_tolstring(L, -1, &n);
     if (!digits)
-        refuse(w, "cdata other than a 64-bit integer");
+        json_refuse(w, "cdata other than a 64-bit integer");
     put(w, digits, n);
     lua_pop(L, 1);
 }
@@ -195,9 +114,9 @@ struct shape {
 void refuse_key(writer *w)
 {
     if (lua_type(w->L, -1) != LUA_TNUMBER)
-        refuse(w, lua_pushfstring(w->L, "a key that is a %s", luaL_typename(w->L, -1)));
-    refuse(w, lua_pushfstring(w->L, "the key %f (list items are numbered from 1)",
-                              lua_tonumber(w->L, -1)));
+        json_refuse(w, lua_pushfstring(w->L, "a key that is a %s", luaL_typename(w->L, -1)));
+    json_refuse(w, lua_pushfstring(w->L, "the key %f (list items are numbered from 1)",
+                                   lua_tonumber(w->L, -1)));
 }
 
 // What kinds of key the table at `at` has.
@@ -230,15 +149,48 @@ bool is_marked(lua_State *L, int at)
     return is;
 }
 
+// Refuses a table that is neither a list nor has only named fields; how many of either it has.
+void check_shape(writer *w, int at, shape *s)
+{
+    w->depth--; // the fault is the table's own
+    measure(w, at, s);
+    if (s->items && s->fields)
+        json_refuse(w, "a table with both list items and named fields");
+    if (static_cast<double>(s->items) != s->last)
+        json_refuse(w, lua_pushfstring(w->L, "a list with holes (%d items, the last is number %f)",
+                                       static_cast<int>(s->items), s->last));
+    w->depth++;
+}
+
+// The length of a list whose items are all where lists have them, and that has nothing else; 0: it
+// takes a closer look. There may be holes in it.
+size_t plain_list(lua_State *L, int at)
+{
+    size_t n = lua_objlen(L, at);
+    lua_pushnumber(L, static_cast<double>(n));
+    if (n == 0 || !lua_next(L, at))
+        return n;
+    lua_pop(L, 2);
+    return 0;
+}
+
 void write_items(writer *w, int at, size_t n)
 {
-    put_char(w, '[');
+    shape s;
+    if (n == 0) {
+        check_shape(w, at, &s);
+        n = s.items;
+    }
     for (size_t i = 1; i <= n; i++) {
         w->levels[w->depth - 1].item = static_cast<int>(i);
         if (i > 1)
             put_char(w, ',');
         put_break(w);
         lua_rawgeti(w->L, at, static_cast<int>(i));
+        if (lua_isnil(w->L, -1)) {
+            w->levels[w->depth - 1].item = 0;
+            check_shape(w, at, &s);
+        }
         write_value(w, lua_gettop(w->L));
         lua_pop(w->L, 1);
     }
@@ -254,20 +206,25 @@ void write_field(writer *w, bool first)
     if (!first)
         put_char(w, ',');
     put_break(w);
-    write_string(w, key, n);
+    json_write_string(w, key, n);
     put(w, ": ", w->pretty ? 2 : 1);
     write_value(w, value);
     lua_pop(w->L, 1);
 }
 
+// The first key and value are on the stack.
 void write_fields(writer *w, int at)
 {
     bool first = true;
-    lua_pushnil(w->L);
-    while (lua_next(w->L, at)) {
+    do {
+        if (lua_type(w->L, -2) != LUA_TSTRING) {
+            shape s;
+            w->levels[w->depth - 1].key = 0;
+            check_shape(w, at, &s);
+        }
         write_field(w, first);
         first = false;
-    }
+    } while (lua_next(w->L, at));
 }
 
 bool key_before(const json_key &a, const json_key &b)
@@ -296,9 +253,11 @@ void collect_keys(writer *w, int at, size_t n)
     }
 }
 
-void write_sorted(writer *w, int at, size_t n)
+void write_sorted(writer *w, int at)
 {
-    size_t base = w->box->nkeys;
+    shape s;
+    check_shape(w, at, &s);
+    size_t base = w->box->nkeys, n = s.fields;
     collect_keys(w, at, n);
     std::sort(w->box->keys + base, w->box->keys + base + n, key_before);
     for (size_t i = 0; i < n; i++) {
@@ -317,43 +276,52 @@ void enter(writer *w, int at)
     const void *table = lua_topointer(w->L, at);
     for (int i = 0; i < w->depth; i++)
         if (w->levels[i].table == table)
-            refuse(w, "a table that contains itself");
+            json_refuse(w, "a table that contains itself");
     if (w->depth == w->limit)
-        refuse(w, lua_pushfstring(w->L, "nested deeper than %d", w->limit));
+        json_refuse(w, lua_pushfstring(w->L, "nested deeper than %d", w->limit));
     luaL_checkstack(w->L, 10, "too many nested tables");
     w->levels[w->depth++] = level{table, 0, 0};
 }
 
-// The brackets of nothing, or of what `body` has written.
-void leave(writer *w, char close, bool any)
+void write_close(writer *w, char close)
 {
     w->depth--;
-    if (any)
-        put_break(w);
+    put_break(w);
     put_char(w, close);
+}
+
+void write_list(writer *w, int at)
+{
+    put_char(w, '[');
+    write_items(w, at, plain_list(w->L, at));
+    write_close(w, ']');
+}
+
+// Its first key and value are on the stack.
+void write_object(writer *w, int at)
+{
+    put_char(w, '{');
+    if (w->sort)
+        write_sorted(w, at);
+    else
+        write_fields(w, at);
+    write_close(w, '}');
 }
 
 void write_table(writer *w, int at)
 {
-    shape s;
-    measure(w, at, &s);
-    bool list = s.items > 0 || (s.fields == 0 && is_marked(w->L, at));
-    if (s.items && s.fields)
-        refuse(w, "a table with both list items and named fields");
-    if (static_cast<double>(s.items) != s.last)
-        refuse(w, lua_pushfstring(w->L, "a list with holes (%d items, the last is number %f)",
-                                  static_cast<int>(s.items), s.last));
+    int top = lua_gettop(w->L);
     enter(w, at);
-    if (list) {
-        write_items(w, at, s.items);
+    lua_pushnil(w->L);
+    if (!lua_next(w->L, at)) {
+        put(w, is_marked(w->L, at) ? "[]" : "{}", 2);
+        w->depth--;
+    } else if (lua_type(w->L, -2) == LUA_TSTRING) {
+        write_object(w, at);
     } else {
-        put_char(w, '{');
-        if (w->sort)
-            write_sorted(w, at, s.fields);
-        else
-            write_fields(w, at);
+        write_list(w, at);
     }
-    leave(w, list ? ']' : '}', s.items + s.fields > 0);
+    lua_settop(w->L, top);
 }
 
 void write_other(writer *w, int at)
@@ -361,7 +329,7 @@ void write_other(writer *w, int at)
     if (lua_rawequal(w->L, at, lua_upvalueindex(UP_NULL)))
         put(w, "null", 4);
     else
-        refuse(w, lua_pushfstring(w->L, "a %s", luaL_typename(w->L, at)));
+        json_refuse(w, lua_pushfstring(w->L, "a %s", luaL_typename(w->L, at)));
 }
 
 void write_value(writer *w, int at)
@@ -371,7 +339,7 @@ void write_value(writer *w, int at)
     case LUA_TSTRING: {
         size_t n;
         const char *s = lua_tolstring(L, at, &n);
-        return write_string(w, s, n);
+        return json_write_string(w, s, n);
     }
     case LUA_TNUMBER:
         return write_number(w, lua_tonumber(L, at));
@@ -389,6 +357,16 @@ void write_value(writer *w, int at)
 }
 
 } // namespace
+
+[[noreturn]] void json_refuse(json_writer *w, const char *what)
+{
+    const char *path = push_path(w);
+    tusk_error(w->L, "json.value", "cannot write %s as JSON: %s", path, what);
+    lua_pushstring(w->L, path);
+    lua_setfield(w->L, -2, "path");
+    lua_error(w->L);
+    __builtin_unreachable();
+}
 
 extern "C" int op_encode(lua_State *L)
 {

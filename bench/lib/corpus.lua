@@ -53,6 +53,20 @@ function corpus.new_database(dir, name)
   return path
 end
 
+local RECORD = '{"id":%d,"name":"User %d","email":"user%d@example.com","active":%s,"score":%s,"tags":["red","green","n%d"],'
+  .. '"address":{"street":"%d High Street","city":"Tromsø","zip":"%05d"},"created":"2026-03-%02dT10:20:30Z",'
+  .. '"about":"\\"Quoted\\", and a line\\nthat goes on a little, of user %d"}'
+
+--- A file of 520 KB of JSON: a list of records. No two readers make different numbers or texts of it.
+function corpus.json(dir)
+  local path, records = dir .. "/records.json", {}
+  if uv.fs_stat(path) then return path end
+  for i = 1, 1900 do
+    records[i] = RECORD:format(i, i, i, tostring(i % 3 == 0), i % 4 == 0 and i or i + 0.25, i % 7, i % 90, i, i % 28 + 1, i)
+  end
+  return temp.write(path, "[" .. table.concat(records, ",") .. "]")
+end
+
 --- A folder beside it, FOLDER.out, with a file of no bytes for each: making files takes the disk longer than all the rest.
 function corpus.targets(folder)
   uv.fs_mkdir(folder .. ".out", 493)

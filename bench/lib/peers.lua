@@ -1,4 +1,5 @@
--- peers.lua: who takes part. `file`: its program in a workload's folder; `command`: what runs that.
+-- peers.lua: who takes part. `file`: its program in a workload's folder; `command`: what runs that; `of`: the peer that it
+-- is in another form, for some workloads.
 local uv = require "luv"
 local program = require "spec.support.program"
 
@@ -46,6 +47,19 @@ local function bun()
   return { name = "bun", file = "node.js", command = { path }, version = "bun " .. peers.ask(path, "--version") }
 end
 
+-- node with another client: where that is what is measured, and nowhere else.
+local function undici()
+  local path, folder = peers.find("node"), "bench/node_modules/undici"
+  if not path or not uv.fs_stat(folder) then return { name = "undici", missing = "not in bench/node_modules" } end
+  local text = @file.read_json(folder .. "/package.json").version
+  return { name = "undici", of = "node", file = "undici.js", command = { path }, version = "undici " .. text }
+end
+
+--- Can the peer, which runs Lua, load the module?
+function peers.has(peer, module)
+  return program.run({ "-e", ("require %q"):format(module) }, { program = peer.command[1] }).status == 0
+end
+
 local LUA_MODULE = "/usr/lib/nginx/modules/ngx_http_lua_module.so"
 
 -- The folder that Debian's packages were unpacked in, "" for the system; nil where there is no such module.
@@ -65,7 +79,7 @@ end
 --- Those that are there, Tusk first, and those that are not.
 function peers.list()
   local there, missing = {}, {}
-  for _, make in ipairs { tusk, node, luv, bun, nginx_lua } do
+  for _, make in ipairs { tusk, node, luv, bun, undici, nginx_lua } do
     local peer = make()
     local list = peer.missing and missing or there
     list[#list + 1] = peer

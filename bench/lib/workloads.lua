@@ -1,5 +1,5 @@
 -- workloads.lua: what is measured. n: how much of it, a multiple of `step`; `programs`: the folder, if not the name;
--- `module`: what its program for node needs installed.
+-- `module`, `lua_module`: what its program for node, or luv, needs installed.
 return {
   { name = "start", what = "start and end of an empty script", n = 40, launched = true },
   { name = "spawn", what = "tasks that yield once, started and joined by the thousand", n = 1000000, step = 1000 },
@@ -22,6 +22,8 @@ return {
   { name = "lag", what = "looks at a timer beside 64 tasks at work in a database: 99 % are less late", n = 2000, needs = "large_database", at_once = 0.99 },
   { name = "lag999", what = "the same: 99.9 %", n = 2000, needs = "large_database", at_once = 0.999, programs = "lag" },
   { name = "each", what = "rows of one select, one by one", n = 1000000, needs = "database", rows = 1000000, module = "better-sqlite3" },
+  { name = "json_decode", what = "520 KB of records read", n = 100, needs = "json", lua_module = "cjson" },
+  { name = "json_encode", what = "the same written", n = 100, needs = "json", lua_module = "cjson" },
   { name = "http", what = "GETs, 64 at once", n = 20000, needs = "nginx", at_once = 64 },
   { name = "slow", what = "GETs of 50 ms each, 1000 at once", n = 1000, needs = "slow", at_once = 1000, programs = "http" },
   { name = "redis", what = "Redis GETs, one after the other", n = 50000, needs = "redis", at_once = 1, module = "ioredis" },

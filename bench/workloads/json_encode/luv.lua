@@ -1,0 +1,8 @@
+local n, path = ...
+local cjson, uv = require "cjson", require "luv"
+local file = assert(io.open(path, "rb"))
+local list = cjson.decode(file:read("*a"))
+file:close()
+local began, sum = uv.hrtime(), 0
+for _ = 1, tonumber(n) do sum = sum + #cjson.encode(list) end
+print((uv.hrtime() - began) / 1e6, sum)
