@@ -195,9 +195,10 @@ static void *lua_alloc(void *ud, void *p, size_t old, size_t size)
     void *q = h->memory.opening ? NULL : backing(h, a ? NULL : p, a ? 0 : old, size);
     if (q || !size)
         return a ? move(h, p, old, q, size) : q;
-    if (!h->memory.opening)
-        run_short(h);
-    return move(h, p, old, from_arena(h->memory.arena, size), size);
+    q = from_arena(h->memory.arena, size);
+    if (q && !h->memory.opening)
+        run_short(h); // else LuaJIT fails by itself, here
+    return move(h, p, old, q, size);
 }
 
 static lua_State *open_given(struct tusk *h)
