@@ -15,7 +15,13 @@ local letters = {}
 
 local CREATE = [[
   create table if not exists "%s" (number integer primary key, processor text not null, stage text not null, kind text not null,
-    error text not null, at real not null, item text not null)]]
+    error text not null, at real not null, item text not null, times integer not null default 1, unique (processor, item))]]
+
+-- One letter of each item, however often it fails.
+local PUT = [[
+  insert into "%s" (processor, stage, kind, error, at, item) values (:processor, :stage, :kind, :error, :at, :item)
+  on conflict (processor, item) do update set stage = excluded.stage, kind = excluded.kind, error = excluded.error,
+    at = excluded.at, times = times + 1]]
 
 ---@class stream_processor.Letters
 ---@field put fun(letter: stream_processor.Letter)
@@ -30,11 +36,12 @@ local function of_table(opts)
     check.fail(("dead.table: %q is no name of letters, digits and _"):format(name), { argument = "table" })
   end
   db.exec(CREATE:format(name))
+  local put = PUT:format(name)
   return { name = name, db = db, put = function(letter)
     local row = {}
     for field, value in pairs(letter) do row[field] = value end
-    row.item = @json.encode(letter.item)
-    db.table(name):insert(row)
+    row.item = @json.encode(letter.item, { sort = true })
+    db.exec(put, row)
   end }
 end
 
@@ -67,10 +74,10 @@ function letters.all(self, processor)
   end)
 end
 
---- They have been dealt with.
----@param numbers integer[]
-function letters.remove(self, numbers)
-  self.db.table(self.name):where_in("number", numbers):delete()
+--- It has been dealt with.
+---@param number integer
+function letters.remove(self, number)
+  self.db.table(self.name):where("number", number):delete()
 end
 
 return letters

@@ -82,7 +82,6 @@ local function bury(self, tally, entry, stage, err)
   self.failures:inc()
   if not self.dead then error(err, 0) end
   self.dead.put(letter_of(self, entry, stage, err))
-  if entry.number then tally.dealt_with(entry) end
   if self.max_failures and tally.failed > self.max_failures then too_many(self, tally, err) end
 end
 
@@ -154,7 +153,7 @@ function Processor:run(source)
   return run(self, source, new_tally())
 end
 
---- The dead letters of the table once more. A letter goes when its item is written; one that fails again has a new one.
+--- The dead letters of the table once more. A letter goes when its item is written.
 ---@return { read: integer, written: integer, failed: integer, batches: integer, seconds: number }
 function Processor:redrive()
   if not self.dead or not self.dead.name then
@@ -162,7 +161,7 @@ function Processor:redrive()
   end
   local tally = new_tally()
   function tally.dealt_with(entry)
-    letters.remove(self.dead, { entry.number })
+    letters.remove(self.dead, entry.number)
   end
   return run(self, letters.all(self.dead, self.name), tally, true)
 end
