@@ -320,6 +320,31 @@ describe("A compressed body", function()
     end)
   end)
 
+  it("takes no more memory than the limit and the room to grow to it", function()
+    if (os.getenv "SANITIZE" or "") ~= "" then return pending("a sanitizer takes memory of its own") end
+    local temp = require "spec.support.temp"
+    local bomb = raw_server.response(200, { "Content-Encoding: gzip" }, gzip_bomb(96))
+    local function answer(connection, request)
+      connection:write(request.target == "/bomb" and bomb or raw_server.response(200, {}, ""))
+    end
+    raw_server.with(answer, function(server)
+      temp.dir(function(dir)
+        local script = temp.write(dir .. "/main.lua", [[
+          local function peak() return tonumber(@file.read("/proc/self/status", { special = true }):match("VmHWM:%s*(%d+)")) end
+          @http.get(arg[1] .. "/small")
+          local before = peak()
+          for _ = 1, 3 do
+            local _, e = @try(@http.get, arg[1] .. "/bomb")
+            print(e and e.kind, e and e.limit)
+          end
+          print(peak() - before < 48 * 1024 and "small" or peak() - before)
+        ]])
+        local result = program.run({ script, server.url })
+        assert.equal(("http.body\t16777216\n"):rep(3) .. "small\n", result.stdout .. result.stderr)
+      end)
+    end)
+  end)
+
   it("is whole when that is within the limit", function()
     local bytes = raw_server.response(200, { "Content-Encoding: gzip" }, gzip_bomb(2))
     raw_server.saying(bytes, function(server)
