@@ -131,6 +131,7 @@ void embed_free(struct tusk *h)
 void embed_open(lua_State *L)
 {
     op_open(L);
+    asking_open(L);
     future_open(L);
     library_open(L);
 }

@@ -41,9 +41,12 @@ void link_unref(struct link *link);
 /* The name of the plugin whose scope is around the running task, or NULL; lasts as the link does.
  */
 const char *op_asking(struct tusk *h);
-void op_open(lua_State *L);
-void op_drop(struct tusk *h);  /* those that were cancelled, and wait for their answer */
+void asking_open(lua_State *L);
 void op_close(struct tusk *h); /* from here on answers are refused */
+
+/* op_call.c */
+void op_open(lua_State *L);
+void op_drop(struct tusk *h); /* those that were cancelled, and wait for their answer */
 
 /* future.c */
 void future_open(lua_State *L);

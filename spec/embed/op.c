@@ -287,6 +287,38 @@ static void done_after_cancel(void)
     tusk_close(h);
 }
 
+/* Its own function cancels the task that calls it, which does not wait yet. */
+static tusk_future *calling;
+
+static void cancel_caller(void *ud, tusk_op *op, const tusk_val *args, uint32_t n)
+{
+    keep(ud, op, args, n);
+    tusk_future_cancel(calling);
+}
+
+static void cancels_its_caller(void)
+{
+    tusk_cancel_fn const cancels[] = {NULL, count_cancel, end_when_cancelled};
+    for (int i = 0; i < 3; i++) {
+        tusk_host *h = open_host();
+        struct world w = {0};
+        tusk_val v = tusk_int(1);
+        check(h, tusk_def_async(h, "suicide", cancel_caller, cancels[i], &w));
+        load(h, "function call() @suicide() end");
+        check(h, tusk_call(h, NULL, "call", NULL, 0, 0, NULL, NULL, &calling));
+        for (int k = 0; k < 5; k++)
+            tusk_step(h, 1000);
+        printf("%d cancel, ", w.cancels);
+        printf("%s, ", tusk_strerror(tusk_future_poll(calling)));
+        printf("late: %s, ", tusk_strerror(tusk_op_done(w.op, &v, 1)));
+        run(h);
+        printf("%s\n", tusk_strerror(tusk_future_poll(calling)));
+        tusk_future_free(calling);
+        tusk_op_free(w.op);
+        tusk_close(h);
+    }
+}
+
 static void failed(void)
 {
     tusk_host *h = open_host();
@@ -460,6 +492,7 @@ int main(int argc, char **argv)
                  {"after_close", after_close},
                  {"many", many},
                  {"never_answered", never_answered},
+                 {"cancels_its_caller", cancels_its_caller},
                  {"done_after_cancel", done_after_cancel}};
     for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof *cases; i++)
         if (!strcmp(cases[i].name, argv[1]))

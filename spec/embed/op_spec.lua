@@ -106,6 +106,12 @@ result
 false
 ]])
 
+  case("are told when their own function cancels the caller", "cancels_its_caller", [[
+0 cancel, cancelled, late: cancelled, cancelled
+1 cancel, not in this state, late: ok, ok
+1 cancel, cancelled, late: not in this state, cancelled
+]])
+
   case("are told of a close; later answers are refused", "after_close", [[
 1 cancel; closed, closed, ask
 quiet: closed
