@@ -192,6 +192,47 @@ static void callbacks(void)
     tusk_close(h);
 }
 
+/* Fifty thousand calls, and events, a hundred in each step. */
+static long resident(void)
+{
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    return 0; // they keep what is freed for a while, and look for leaks themselves
+#endif
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file || fscanf(file, "%*d %ld", &pages) != 1)
+        exit(1);
+    fclose(file);
+    return pages * 4;
+}
+
+static void add_up(void *ud, tusk_future *f)
+{
+    *(long *)ud += (long)tusk_future_values(f, NULL)->u.i;
+}
+
+static void many(void)
+{
+    tusk_host *h = open_host();
+    long sum = 0, before = 0;
+    load(h, functions);
+    load(
+        h,
+        "@on('tick', function(t) ticks = (ticks or 0) + #t end) function count() return ticks end");
+    for (int i = 0; i < 50000; i++) {
+        tusk_val two[] = {tusk_int(i), tusk_int(1)}, list = tusk_list(two, 2);
+        tusk_call(h, NULL, "add", two, 2, 0, add_up, &sum, NULL);
+        tusk_emit(h, "tick", &list, 1);
+        if (i % 100 == 99)
+            tusk_step(h, UINT64_MAX);
+        if (i == 10000)
+            before = resident();
+    }
+    printf("%ld, %s\n", sum, resident() - before < 4096 ? "as much memory as before" : "more");
+    call(h, "count", NULL, 0, 0);
+    tusk_close(h);
+}
+
 static void closing(void *ud, tusk_future *f)
 {
     tusk_host *h = ud;
@@ -298,7 +339,8 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } cases[] = {{"results", results},   {"cancels", cancels}, {"callbacks", callbacks},
-                 {"at_close", at_close}, {"inside", inside},   {"events", events}};
+                 {"at_close", at_close}, {"inside", inside},   {"events", events},
+                 {"many", many}};
     setvbuf(stdout, NULL, _IONBF, 0);
     for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof *cases; i++)
         if (!strcmp(cases[i].name, argv[1]))

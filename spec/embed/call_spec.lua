@@ -63,6 +63,11 @@ after
 heard	2	3
 told: ok 5 sum
 ]=])
+
+  case("takes no memory that it does not give back; nor does an event", "many", [=[
+1250025000, as much memory as before
+count: ok 100000
+]=])
 end)
 
 describe("events", function()

@@ -214,6 +214,48 @@ static void threads(void)
     tusk_close(h);
 }
 
+/* A host of its own, whose operator other threads answer. */
+static void *own_host(void *ud)
+{
+    int *sum = ud;
+    tusk_host *h;
+    struct world w = {0};
+    static const char code[] = "local n = 0 for i = 1, 100 do n = n + @ask({ i }) end\n"
+                               "function total() return n end";
+    tusk_future *f;
+    if (tusk_open(NULL, &h) || tusk_def_async(h, "ask", keep, end_when_cancelled, &w) ||
+        tusk_load_source(h, "=script", code, sizeof code - 1))
+        return NULL;
+    for (int i = 0; i < 100; i++) {
+        struct answerer a = {0};
+        while (w.calls == i)
+            tusk_step(h, 1000);
+        a.op = w.op;
+        pthread_create(&a.thread, NULL, answer_there, &a);
+        tusk_step(h, 1000);
+        pthread_join(a.thread, NULL);
+    }
+    run(h);
+    if (!tusk_call(h, NULL, "total", NULL, 0, 0, NULL, NULL, &f)) {
+        run(h);
+        *sum = (int)tusk_future_values(f, NULL)->u.i;
+        tusk_future_free(f);
+    }
+    tusk_close(h);
+    return NULL;
+}
+
+static void two_hosts(void)
+{
+    pthread_t threads[2];
+    int sums[2] = {0, 0};
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, own_host, &sums[i]);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    printf("%d %d\n", sums[0], sums[1]);
+}
+
 /* Answered by threads while the task is cancelled at any moment. */
 static void race(void)
 {
@@ -483,6 +525,7 @@ int main(int argc, char **argv)
     } cases[] = {{"at_once", at_once},
                  {"later", later},
                  {"threads", threads},
+                 {"two_hosts", two_hosts},
                  {"race", race},
                  {"failed", failed},
                  {"names", names},

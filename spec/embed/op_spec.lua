@@ -31,6 +31,8 @@ answer
 200 first, 1400 after them
 ]])
 
+  case("of two hosts on two threads are answered by others", "two_hosts", "700 700\n")
+
   case("are answered by a thread while their time runs out", "race", [[
 through
 300 answers
