@@ -1,16 +1,20 @@
 -- chart.lua: a chart as shapes, in points from its upper left corner; pages and SVG draw the same ones.
+local axes = require "tusk.plugins.reporter.axes"
 local numbers = require "tusk.plugins.reporter.numbers"
 local scale = require "tusk.plugins.reporter.scale"
 local text = require "tusk.plugins.reporter.text"
 
 local chart = {}
 
-local SMALL, LEGEND = 7.5, 8 -- sizes of type
+local LEGEND = 8 -- size of type
 local MOST_POINTS = 400 -- of a line; more are drawn as the least and the most of each stretch
 
 ---@class reporter.Chart
 ---@field chart string "bars" "stacked" "lines"
 ---@field labels string[] of the x axis
+---@field places number[]|nil where they are on it, if they are numbers that grow
+---@field as_text boolean|nil whether they are written as they are, and no round numbers instead
+---@field x table how x are shown
 ---@field series { title: string, values: (number|nil)[], color: table }[]
 ---@field spec table how values are shown
 
@@ -56,33 +60,6 @@ local function legend(c, shapes, look)
     x = x + 13 + w + 16
   end
   return y + LEGEND
-end
-
-local function y_axis(axis, labels, box, shapes, look)
-  for i, tick in ipairs(axis.ticks) do
-    local y = box.y(tick)
-    local zero = tick == 0
-    add(shapes, "line", { box.left, y, box.right, y, color = zero and look.grey or look.hair, width = zero and 0.8 or 0.5 })
-    add(shapes, "text", { box.left - 6, y + SMALL * 0.35, text = labels[i], size = SMALL, color = look.grey, align = "right" })
-  end
-end
-
--- Every how many labels fit beside each other.
-local function stride(c, slot, look)
-  local widest = 0
-  for _, label in ipairs(c.labels) do widest = math.max(widest, look.measure(label, SMALL)) end
-  widest = math.min(widest, math.max(slot - 4, 60))
-  return math.max(1, math.ceil((widest + 4) / slot)), widest
-end
-
-local function x_axis(c, box, shapes, look)
-  local every, widest = stride(c, box.slot, look)
-  for i = 1, #c.labels, every do
-    local label = text.cut(c.labels[i], widest + 0.1, function(t) return look.measure(t, SMALL) end)
-    local x, half = box.x(i), look.measure(label, SMALL) / 2
-    local shift = math.min(0, look.width - (x + half)) -- the last one stays inside
-    add(shapes, "text", { x + shift, box.bottom + SMALL + 5, text = label, size = SMALL, color = look.grey, align = "center" })
-  end
 end
 
 local function bars(c, box, shapes)
@@ -145,17 +122,6 @@ local function lines(c, box, shapes)
   for _, s in ipairs(c.series) do one_line(s, box, shapes, box.slot > 18) end
 end
 
--- Where values are, between the labels of both axes.
-local function box_of(c, axis, top, left, look)
-  local n = #c.labels
-  local box = { left = left, right = look.width, top = top, bottom = look.height - SMALL - 9, count = n }
-  box.slot = (box.right - box.left) / n
-  local scaled = (box.bottom - box.top) / (axis.high - axis.low)
-  function box.x(i) return box.left + (i - 0.5) * box.slot end
-  function box.y(v) return box.bottom - (v - axis.low) * scaled end
-  return box
-end
-
 --- The shapes of a chart: line rect text path dot, each with a color.
 ---@param c reporter.Chart
 ---@param look table { width =, height =, measure = fn(text, size), ink =, grey =, hair =, style =, empty = }
@@ -168,12 +134,10 @@ function chart.shapes(c, look)
     return shapes, 20
   end
   local axis = scale.nice(low, high, math.max(3, math.min(6, math.floor(look.height / 34))))
-  local labels, widest = scale.labels(axis, c.spec, look.style), 0
-  for _, label in ipairs(labels) do widest = math.max(widest, look.measure(label, SMALL)) end
-  local box = box_of(c, axis, legend(c, shapes, look) + 6, widest + 8, look)
-  y_axis(axis, labels, box, shapes, look)
+  local labels = scale.labels(axis, c.spec, look.style)
+  local box = axes.box(c, axis, legend(c, shapes, look) + 6, axes.width(labels, look) + 8, look, shapes)
+  axes.y(axis, labels, box, shapes, look)
   if c.chart == "lines" then lines(c, box, shapes) else bars(c, box, shapes) end
-  x_axis(c, box, shapes, look)
   return shapes, look.height
 end
 

@@ -13,6 +13,7 @@ local check = tusk.check
 ---@field lang string|nil of the HTML: "en"
 ---@field paper string|nil "a4" (the configuration's) "a3" "a5" "letter" "legal"
 ---@field landscape boolean|nil
+---@field snapshot boolean|nil all queries see one moment, in a transaction
 ---@field params table<string, any>|nil defaults of what `:name` in a query and `{name}` in a text stand for
 ---@field query string|nil short for data = { rows = query }
 ---@field data table<string, string|fun(params: table): table[]>|nil rows by name: a query of @db, or what a function returns
@@ -51,7 +52,7 @@ local check = tusk.check
 
 local describe = {}
 
-local REPORT = { "title", "subtitle", "author", "lang", "paper", "landscape", "params", "query", "data", "body" }
+local REPORT = { "title", "subtitle", "author", "lang", "paper", "landscape", "snapshot", "params", "query", "data", "body" }
 local KINDS = { "heading", "text", "figures", "chart", "table", "page_break" }
 local SHOWN = { "format", "decimals", "prefix", "suffix", "pattern" }
 local COLUMN = { 1, "title", "align", "total", unpack(SHOWN) }
@@ -205,7 +206,7 @@ function describe.report(id, r)
   only(place, r, REPORT)
   local own = { id = id, title = want(place .. ".title", r.title, "string"), data = data_of(place, r), body = {} }
   for _, name in ipairs { "subtitle", "author", "lang" } do own[name] = opt(place .. "." .. name, r[name], "string") end
-  own.landscape = opt(place .. ".landscape", r.landscape, "boolean")
+  for _, name in ipairs { "landscape", "snapshot" } do own[name] = opt(place .. "." .. name, r[name], "boolean") end
   local papers = {}
   for name in pairs(look.papers) do papers[#papers + 1] = name end
   own.paper = r.paper and one_of(place .. ".paper", r.paper, papers)

@@ -1,54 +1,11 @@
 -- gather.lua: a report's rows and figures, asked of @db: all that a worker needs, as plain data.
+local data = require "tusk.plugins.reporter.data"
 local fault = require "tusk.plugins.reporter.fault"
 local tusk = require "tusk"
 
 local check = tusk.check
 
 local gather = {}
-
--- The parameters that a statement has, in a table, or nothing. None may be missing: it would be NULL, and go unnoticed.
-local function bound(told, sql, params)
-  local own, any = {}, false
-  local code = sql:gsub("'[^']*'", "''"):gsub('"[^"]*"', '""'):gsub("%-%-[^\n]*", ""):gsub("/%*.-%*/", "")
-  for name in code:gmatch("[:@$]([%a_][%w_]*)") do
-    if params[name] == nil then check.fail(("%s: a value for the parameter %q expected"):format(told, name)) end
-    own[name], any = params[name], true
-  end
-  if any then return own end
-end
-
--- The rows of a query and the names of its columns, in their order.
-local function queried(name, sql, params, cfg)
-  local rows, most = {}, cfg.max_rows
-  local stream = (cfg.db or tusk.db).each(sql, bound(name, sql, params))
-  local columns = stream:columns()
-  for row in stream do
-    if #rows == most then
-      stream:close()
-      tusk.errors.raise("reporter.too_large", ("%s: more than %d rows; see max_rows"):format(name, most))
-    end
-    rows[#rows + 1] = row
-  end
-  return { rows = rows, columns = columns }
-end
-
--- The same of a function's: columns are those of all rows, sorted.
-local function computed(name, fn, params, most)
-  local rows = fn(params)
-  if type(rows) ~= "table" then
-    check.fail(("%s: a list of rows expected of its function, got %s"):format(name, type(rows)))
-  end
-  if #rows > most then tusk.errors.raise("reporter.too_large", ("%s: more than %d rows; see max_rows"):format(name, most)) end
-  local columns, seen = {}, {}
-  for i, row in ipairs(rows) do
-    if type(row) ~= "table" then check.fail(("%s: row %d is a %s, not a table"):format(name, i, type(row))) end
-    for key in pairs(row) do
-      if not seen[key] then seen[key], columns[#columns + 1] = true, key end
-    end
-  end
-  table.sort(columns, function(a, b) return tostring(a) < tostring(b) end)
-  return { rows = rows, columns = columns }
-end
 
 -- {name} in a text is a parameter; what is none stays as it is.
 local function filled(s, params)
@@ -58,9 +15,9 @@ local function filled(s, params)
 end
 
 -- Every column that is named must be there, unless there is no row to tell.
-local function known(report, data, block, list)
-  local from = data[block.from]
-  if not from.rows[1] and #from.columns == 0 then return end
+local function known(report, all, block, list)
+  local from = all[block.from]
+  if #from.columns == 0 then return end
   for _, c in ipairs(list) do
     local found = false
     for _, name in ipairs(from.columns) do found = found or name == c.name end
@@ -78,7 +35,7 @@ function complete.page_break() return {} end
 
 local function asked(f, report, ctx)
   local told = ("report %s: figure %q"):format(report.id, f.label)
-  return (ctx.db or tusk.db).value(f.query, bound(told, f.query, ctx.params))
+  return ctx.db.value(f.query, data.bound(told, f.query, ctx.params))
 end
 
 local function value_of(f, report, ctx)
@@ -131,19 +88,6 @@ local function blocks_of(report, ctx)
   return blocks
 end
 
-local function data_of(report, params, cfg)
-  local names, work = {}, {}
-  for name, from in pairs(report.data) do
-    local told = ("report %s: %s"):format(report.id, name)
-    names[#names + 1] = name
-    work[#work + 1] = type(from) == "string" and function() return queried(told, from, params, cfg) end
-      or function() return computed(told, from, params, cfg.max_rows) end
-  end
-  local data = {}
-  for i, found in ipairs { @all(unpack(work)) } do data[names[i]] = found end
-  return data
-end
-
 -- What the CSV is of: the first table, else all columns of the first data that a block names.
 local function csv_of(doc, report)
   for _, b in ipairs(doc.blocks) do
@@ -155,27 +99,69 @@ local function csv_of(doc, report)
   check.fail(("report %s: there is no table, and CSV is one"):format(report.id))
 end
 
+-- Does a figure want to see the rows themselves?
+local function wants_rows(report)
+  for _, b in ipairs(report.body) do
+    for _, f in ipairs(b.items or {}) do
+      if type(f.value) == "function" then return true end
+    end
+  end
+  return false
+end
+
+local function params_of(report, given)
+  local params = {}
+  for k, v in pairs(report.params) do params[k] = v end
+  for k, v in pairs(given or {}) do params[k] = v end
+  return params
+end
+
+local function asked_for(report, ctx)
+  ctx.data = data.of(report, ctx)
+  return blocks_of(report, ctx)
+end
+
+-- The blocks, with all rows in ctx.data; of a snapshot in one transaction, one query after the other.
+local function blocks_for(report, ctx)
+  if not report.snapshot then return asked_for(report, ctx) end
+  return ctx.db.transaction({ mode = "deferred" }, function(tx)
+    ctx.db, ctx.in_turn = tx, true
+    return asked_for(report, ctx)
+  end)
+end
+
+local function look_of(report, params, cfg)
+  local now = @date.now()
+  local author = report.author or cfg.author
+  return { title = filled(report.title, params), subtitle = filled(report.subtitle, params), author = author,
+    lang = report.lang or "en", paper = report.paper or cfg.paper, landscape = report.landscape,
+    style = { thousands = cfg.thousands, decimal = cfg.decimal }, words = cfg.words, font = cfg.font, cairo = cfg.cairo,
+    created = @date.format(math.floor(now)),
+    foot = (author and author .. " · " or "") .. @date.format(now, "%Y-%m-%d %H:%M") .. " UTC" }
+end
+
+-- What a worker needs of the data that are used.
+local function plain(all)
+  local out = {}
+  for name, d in pairs(all) do out[name] = { columns = d.columns, blocks = d.blocks } end
+  return out
+end
+
 --- All of a report as plain data.
 ---@param report table from describe.lua
 ---@param opts table { params =, format = }
 ---@param cfg table the plugin's configuration
 ---@return table doc for render.lua
 function gather.document(report, opts, cfg)
-  local params = {}
-  for k, v in pairs(report.params) do params[k] = v end
-  for k, v in pairs(opts.params or {}) do params[k] = v end
-  local ctx = { params = params, db = cfg.db, data = data_of(report, params, cfg) }
-  local now = @date.now()
-  local doc = { title = filled(report.title, params), subtitle = filled(report.subtitle, params),
-    author = report.author or cfg.author, lang = report.lang or "en", paper = report.paper or cfg.paper, landscape = report.landscape,
-    style = { thousands = cfg.thousands, decimal = cfg.decimal }, words = cfg.words, font = cfg.font, cairo = cfg.cairo,
-    created = @date.format(math.floor(now)), data = ctx.data }
-  doc.foot = (doc.author and doc.author .. " · " or "") .. @date.format(now, "%Y-%m-%d %H:%M") .. " UTC"
-  doc.blocks = blocks_of(report, ctx)
+  local params = params_of(report, opts.params)
+  local ctx = { params = params, db = cfg.db or tusk.db, most = cfg.max_rows, wants_rows = wants_rows(report) }
+  local doc = look_of(report, params, cfg)
+  doc.blocks = blocks_for(report, ctx)
+  doc.data = plain(ctx.data)
   if opts.format == "csv" then
     doc.csv = csv_of(doc, report)
     doc.csv.separator, doc.csv.guard, doc.csv.bom = cfg.csv_separator, cfg.csv_guard, cfg.csv_bom
-    doc.blocks = {}
+    doc.blocks, doc.data = {}, { [doc.csv.from] = doc.data[doc.csv.from] }
   end
   return doc
 end

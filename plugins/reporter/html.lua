@@ -22,8 +22,8 @@ h1{font-size:2rem;line-height:1.2;margin:0 0 .3rem}
 h2{font-size:1.2rem;margin:2.4rem 0 .6rem}
 p{margin:.6rem 0;white-space:pre-line}
 .sub,footer,.note{color:var(--grey)}
-.figures{display:grid;grid-template-columns:repeat(auto-fill,minmax(12rem,1fr));gap:1rem;margin:1.4rem 0}
-.figures div{border-left:3px solid var(--accent);padding:0 .8rem}
+.figures{display:flex;flex-wrap:wrap;gap:1rem;margin:1.4rem 0}
+.figures div{flex:1 1 11rem;border-left:3px solid var(--accent);padding:0 .8rem}
 .figures b{display:block;font-size:1.6rem;line-height:1.3;font-variant-numeric:tabular-nums}
 .figures span,.note{display:block;font-size:.8rem;color:var(--grey)}
 figure{margin:1.6rem 0}

@@ -19,6 +19,13 @@ function numbers.plain(v)
   return numbers.is(v) and tonumber(v) or nil
 end
 
+--- Is it the name of a number that is none to count with: an id, a year? Such are shown without separators.
+---@param name string
+function numbers.is_label(name)
+  name = tostring(name):lower()
+  return name == "id" or name:find("_id$") ~= nil or name:find("year$") ~= nil
+end
+
 local function group(digits, separator)
   if #digits < 4 or separator == "" then return digits end
   local head = (#digits - 1) % 3 + 1
@@ -72,14 +79,17 @@ local function size(bytes, style)
   return numbers.number(v, unit > 1 and math.abs(v) < 100 and 1 or 0, style) .. " " .. SIZES[unit]
 end
 
--- A time, from Unix seconds or RFC 3339; any other text stays as it is.
+--- Unix seconds of a time, which is that or RFC 3339, or as SQLite writes it; nil of anything else.
+function numbers.time(v)
+  if type(v) ~= "string" then return numbers.plain(v) end
+  local ok, t = pcall(@date.parse, (v:gsub("^(%d+%-%d+%-%d+) (%d+:%d+:%d+)$", "%1T%2Z")))
+  return ok and t or nil
+end
+
+-- A time as text; what is none stays as it is.
 local function time(v, pattern)
-  if type(v) == "string" then
-    local ok, t = pcall(@date.parse, (v:gsub("^(%d+%-%d+%-%d+) (%d+:%d+:%d+)$", "%1T%2Z")))
-    if not ok then return v end
-    v = t
-  end
-  return @date.format(tonumber(v), pattern)
+  local t = numbers.time(v)
+  return t and @date.format(t, pattern) or tostring(v)
 end
 
 local function formatted(v, spec, style)

@@ -13,6 +13,19 @@ local function pause()
   @worker.check()
 end
 
+-- The rows again, out of the blocks they came in.
+local function unpacked(data)
+  for _, d in pairs(data) do
+    d.rows = {}
+    for i, block in ipairs(d.blocks) do
+      local rows = type(block) == "string" and @json.decode(block) or block
+      for k = 1, #rows do d.rows[#d.rows + 1] = rows[k] end
+      d.blocks[i] = false
+      pause()
+    end
+  end
+end
+
 local prepare = {}
 
 function prepare.text(block) block.text = text.clean(block.text) end
@@ -29,9 +42,26 @@ function prepare.figures(block, doc)
   end
 end
 
+local TIMES = { date = true, datetime = true, month = true }
+
+-- Where the x of a line are: nil unless all are numbers, or times, and each is more than the one before.
+local function places_of(block, rows)
+  if block.chart ~= "lines" or not rows[2] then return nil end
+  local places, times = {}, TIMES[block.x.format] or false
+  local as_text = times or block.x.format == "text"
+  for i, row in ipairs(rows) do
+    local v = row[block.x.name]
+    places[i] = times and numbers.time(v) or numbers.plain(v)
+    if not places[i] or i > 1 and places[i] <= places[i - 1] then return nil end
+  end
+  return places, as_text
+end
+
 function prepare.chart(block, doc)
   local rows = doc.data[block.from].rows
   block.labels = {}
+  if not block.x.format and numbers.is_label(block.x.name) then block.x.format = "text" end
+  block.places, block.as_text = places_of(block, rows)
   for i, row in ipairs(rows) do block.labels[i] = text.clean(numbers.show(row[block.x.name], block.x, doc.style)) end
   for k, s in ipairs(block.series) do
     s.title, s.values = text.clean(s.title), {}
@@ -46,6 +76,7 @@ function prepare.table(block, doc)
 end
 
 local function prepared(doc)
+  unpacked(doc.data)
   doc.title, doc.foot = text.clean(doc.title):gsub("\n", " "), text.clean(doc.foot)
   doc.subtitle = doc.subtitle and text.clean(doc.subtitle)
   doc.author = doc.author and text.clean(doc.author)
@@ -72,6 +103,7 @@ end
 --- The CSV of a table: doc.csv = { columns, from, separator, guard, bom }.
 ---@return string
 function render.csv(doc)
+  unpacked(doc.data)
   local own = doc.csv
   return csv.render(own.columns, doc.data[own.from].rows, own, pause)
 end

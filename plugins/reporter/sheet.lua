@@ -66,7 +66,10 @@ end
 local function resolved(column, rows)
   local numeric, decimals = survey(rows, column.name)
   local spec = setmetatable({}, { __index = column })
-  if not spec.format and numeric then spec.decimals = column.decimals or decimals end
+  if not spec.format and numeric then
+    spec.decimals = column.decimals or decimals
+    if numbers.is_label(column.name) then spec.format = "text" end
+  end
   if column.format == "number" and not column.decimals then spec.decimals = decimals end
   local right = numeric and column.format ~= "text" and not TIMES[column.format]
   spec.align = column.align or (right and "right" or "left")

@@ -137,6 +137,44 @@ describe("a PDF", function()
     for i = 2, 4 do assert.is_near(ends[1], ends[i], 0.1) end
   end))
 
+  it("takes what the font lacks from another", with(function(reports)
+    reports.define("both", { title = "A שלום", data = { rows = function() return { { a = "x ⠿ y" } } end } })
+    local bytes = reports.render("both")
+    local fonts = @file.temp({ suffix = ".pdf" }, function(path)
+      @file.write(path, bytes)
+      return @process.run({ "pdffonts", path }):check()
+    end)
+    assert.matches("+DejaVuSerif", fonts.stdout, 1, true)
+    assert.matches("%+%a", (fonts.stdout:gsub("%+DejaVuSerif", ""))) -- and one that has Hebrew
+    assert.truthy(pages_of(bytes)[1]:find("⠿", 1, true))
+  end, { font = "DejaVu Serif" }))
+
+  it("of ten thousand rows has them all", with(function(reports, db)
+    db.exec [[
+      create table many (id integer primary key, name text, amount real);
+      with recursive c (i) as (select 1 union all select i + 1 from c where i < 10000)
+        insert into many select i, 'name ' || i, i * 1.5 from c;
+    ]]
+    reports.define("many", { title = "Many", query = "select * from many", body = {
+      { chart = "lines", x = "id", y = "amount" }, { table = { "id", "name", { "amount", decimals = 1, total = "sum" } } } } })
+    local bytes, count = reports.render("many")
+    local pages = pages_of(bytes)
+    assert.equal(count, #pages)
+    local rows = 0
+    for _ in table.concat(pages):gmatch("\n%s*%d+%s+name %d+%s+[%d,.]+") do rows = rows + 1 end
+    assert.equal(10000, rows)
+    assert.truthy(squeezed(pages[#pages]):find("10000 name 10000 15,000.0 Total 75,007,500.0", 1, true), pages[#pages])
+    assert.truthy(pages[1]:find("10 k", 1, true))
+  end))
+
+  it("shows years and ids without separators", with(function(reports)
+    reports.define("years", { title = "Years", data = { rows = function() return { { year = 2024, user_id = 12345, n = 1500 }, { year = 2025, user_id = 12346, n = 2500 } } end },
+      body = { { chart = "lines", x = "year", y = "n" }, { table = { "year", "user_id", "n" } } } })
+    local text = squeezed(pages_of((reports.render("years")))[1])
+    assert.truthy(text:find("2025 12346 2,500", 1, true), text)
+    assert.truthy(text:find("2024 2025", 1, true), text)
+  end))
+
   it("says when there is nothing", with(function(reports)
     reports.define("none", { title = "None", query = "select * from sales where id > 100",
       body = { { chart = "lines", x = "month", y = "orders" }, { table = true } } })
@@ -297,6 +335,31 @@ describe("a report", function()
     assert.is_false(@file.exists(dir .. "/out/d.pdf"))
   end))
 
+  it("that is a snapshot sees one moment in all its queries, another one what is written meanwhile", function()
+    database.with("file", function(db)
+      db.exec("create table t (n integer)")
+      local function counted(snapshot)
+        local begun, written, reports = database.gate(), database.gate(), reporter.new { db = db }
+        reports.define("d", { title = "x", snapshot = snapshot, query = "select n from t", body = { { figures = {
+          { label = "between", value = function()
+            begun.open()
+            if not snapshot then written.wait() end
+            for _ = 1, 100 do @yield() end -- the one who writes has the time to
+            return "-"
+          end }, { label = "count", query = "select count(*) from t" } } } } })
+        local html = @all(@((reports.render("d", { format = "html" }))), function()
+          begun.wait()
+          db.exec("insert into t values (1)")
+          written.open()
+        end)
+        return html:match("<b>(%d)</b>")
+      end
+      assert.equal("1", counted(false))
+      assert.equal("1", counted(true))
+      assert.equal(2, db.value("select count(*) from t"))
+    end)
+  end)
+
   it("of too many rows is refused", with(function(reports)
     reports.define("d", { title = "x", query = "select * from sales" })
     assert.equal("reporter.too_large", failure(reports.generate, "d").kind)
@@ -334,6 +397,15 @@ describe("a report", function()
       end,
     })
     assert.is_true(checkpoints >= 3)
+  end))
+
+  it("as a PDF, too", with(function(reports, _, dir)
+    reports.define("sales", SALES)
+    test.sweep(function() reports.generate("sales") end, { check = function(_, info)
+      local there = @file.exists(dir .. "/out/sales.pdf")
+      if info.checkpoint == 0 then assert.is_true(there) end
+      if there then assert.equal("%PDF-", @file.read(dir .. "/out/sales.pdf"):sub(1, 5)) end
+    end })
   end))
 
   it("stops being made when its time is over", with(function(reports)
