@@ -68,20 +68,24 @@ teardown(function()
   rawset(core.env, "API_TOKEN", nil)
 end)
 
+local SCHEMA = [[
+  create table users (id integer primary key, name text not null, visits integer not null default 0);
+  create table profiles (user_id integer not null references users (id), bio text not null);
+  create table events (name text not null, user_id integer not null);
+  create table data (id integer primary key, content text);
+  create table processed_data (id integer primary key, content text);
+  create table items (id integer primary key, data text, processed_at real);
+  insert into users (name) values ('Ann'), ('Bob'), ('Cleo');
+  insert into data values (5, ' a ' || char(10, 10) || ' b ');
+]]
+
 before_each(function()
   @cache.clear()
-  @db.exec [[
-    create table users (id integer primary key, name text not null, visits integer not null default 0);
-    create table profiles (user_id integer not null references users (id), bio text not null);
-    create table events (name text not null, user_id integer not null);
-    create table data (id integer primary key, content text);
-    create table processed_data (data_id integer primary key, content text);
-  ]]
-  @db.users.insert_many { { name = "Ann" }, { name = "Bob" }, { name = "Cleo" } }
+  @db.exec(SCHEMA)
 end)
 
 after_each(function()
-  for _, name in ipairs { "profiles", "events", "data", "processed_data", "users" } do @db.exec("drop table " .. name) end
+  for _, name in ipairs { "profiles", "events", "data", "processed_data", "items", "users" } do @db.exec("drop table " .. name) end
 end)
 
 describe("the page", function()
@@ -256,6 +260,14 @@ describe("Async File Operations", function()
   end)
 end)
 
+-- 250 events, a page of a hundred at a time.
+local function page_of_events(request)
+  local offset = tonumber(request.target:match("offset=(%d+)"))
+  local events = require("tusk").array {}
+  for i = 1, math.min(100, 250 - offset) do events[i] = { id = offset + i, raw = "x" .. offset + i } end
+  return events
+end
+
 describe("Async Stream Processing", function()
   served()
   local streams
@@ -293,13 +305,7 @@ describe("Async Stream Processing", function()
   end)
 
   it("generates a stream page by page, and does not take a failure for its end", function()
-    server.routes["GET /data/events"] = function(request)
-      local offset = tonumber(request.target:match("offset=(%d+)"))
-      if offset == 250 then return require("tusk").array {} end
-      local page_of = {}
-      for i = 1, math.min(100, 250 - offset) do page_of[i] = { id = offset + i, raw = "x" } end
-      return page_of
-    end
+    server.routes["GET /data/events"] = page_of_events
     local ids = streams.generate_data_stream("events"):map(function(item) return item.id end):collect()
     assert.same({ 250, 250, 4 }, { #ids, ids[250], #server.requests })
     local good = server.routes["GET /data/events"]
@@ -321,7 +327,6 @@ describe("Async Background Tasks", function()
   before_each(function() tasks = module "Async Background Tasks" end)
 
   it("does all kinds, keeps what failed, and does all that waits before it ends", function()
-    @db.data.insert { id = 5, content = " a \n\n b " }
     smtp.with("plain", nil, function(mail)
       local client = @email.client { url = mail.url, from = "shop@example.com" }
       test.fake("email", { send = client.send }, function()
@@ -473,4 +478,58 @@ describe("Async Testing", function()
       assert.matches("\n4 passed, 0 failed, 0 skipped\n$", r.stdout)
     end)
   end)
+end)
+
+describe("with plugins,", function()
+  served()
+
+  local mail
+
+  -- What the section's program prints, in a folder of its own.
+  local function printed(section)
+    local written = { ["migrations/001_guide.sql"] = SCHEMA }
+    for name, text in pairs(section.files) do
+      written[name] = text:gsub("https://api%.example%.com", server.url):gsub("smtp://mail%.example%.com", mail and mail.url or "%0")
+    end
+    local out
+    app.with(written, function(folder)
+      local leaks = temp.write(folder .. "/known_leaks", "leak:libfontconfig\nleak:libcairo\n") -- what they keep for good
+      local r = program.run({ "run", "." }, { cwd = folder, env = { API_TOKEN = "a-token-of-the-spec",
+        LSAN_OPTIONS = "print_suppressions=0:suppressions=" .. leaks } })
+      assert.equal(0, r.status, r.stderr)
+      out = r.stdout
+    end)
+    return out
+  end
+
+  before_each(function()
+    server.routes = {
+      ["GET /users/1"] = { name = "Ann" }, ["GET /users/1/history"] = { "came", "went" },
+      ["POST /orders"] = function() return 201, { id = 7 } end,
+      ["GET /data/events"] = page_of_events,
+      ["GET /enrich"] = function(request)
+        local raw = request.target:match("q=(%w+)")
+        return { name = raw ~= "x77" and raw or nil, raw = raw }
+      end,
+    }
+  end)
+
+  local made = 0
+  for _, section in ipairs(sections) do
+    if section.files["main.lua"] then
+      made = made + 1
+      it(section.title .. " prints what the page says", function()
+        if section.files["tusk.lua"]:find("smtp:", 1, true) then mail = smtp.start "plain" end
+        local ok, out = pcall(printed, section)
+        local letter = ok and mail and mail:message()
+        if mail then mail:stop() end
+        mail = nil
+        if not ok then error(out, 0) end
+        assert.equal(section.output, out)
+        if letter then assert.equal("Hi.\r\n", letter.parts[1].text) end
+      end)
+    end
+  end
+
+  it("there are six of them", function() assert.equal(6, made) end)
 end)

@@ -6,32 +6,44 @@ local function heading_of(line)
   return marks and #marks, title
 end
 
---- The sections (##) of a page, in order: { title, line, constructs = { titles of its ### }, text, code, files }. `code` is its
---- Lua blocks that have no name, one after the other, each line where it is on the page; `files` are the others by name.
-function page.sections(path)
-  local sections, section, open, number = {}, nil, nil, 0
+-- What is done with each line of a block: fn(line, its number on the page).
+local function block_of(section, language, name)
+  return function(line, number)
+    if name ~= "" then section.files[name] = (section.files[name] or "") .. line .. "\n"
+    elseif language == "text" then section.output = section.output .. line .. "\n"
+    elseif language == "lua" then section.code[number] = line end
+  end
+end
+
+local function read(path, open_section)
+  local section, block, number = nil, nil, 0
   for line in io.lines(path) do
     number = number + 1
     local level, title = heading_of(line)
     local language, name = line:match("^```(%w*) ?(%S*)$")
-    if open and line == "```" then open = nil
-    elseif open then open(line)
-    elseif level == 2 then
-      section = { title = title, line = number, constructs = {}, text = "", code = {}, files = {} }
-      sections[#sections + 1] = section
+    if block and line == "```" then block = nil
+    elseif block then block(line, number)
+    elseif level == 2 then section = open_section(title, number)
     elseif level == 3 then table.insert(section.constructs, title)
-    elseif language then
-      local own = section
-      open = function(text)
-        if language ~= "lua" then return end
-        if name ~= "" then own.files[name] = (own.files[name] or "") .. text .. "\n"
-        else own.code[number] = text end
-      end
+    elseif language then block = block_of(section, language, name)
     elseif section then section.text = section.text .. line .. "\n" end
   end
-  for _, s in ipairs(sections) do
-    for i = 1, number do s.code[i] = s.code[i] or "" end
-    s.code = table.concat(s.code, "\n") .. "\n"
+  return number
+end
+
+--- The sections (##) of a page, in order: { title, line, constructs = { titles of its ### }, text, code, files, output }. `code` is its
+--- Lua blocks that have no name, one after the other, each line where it is on the page; `files` are the blocks that have one, by
+--- name; `output` is what stands in blocks of text.
+function page.sections(path)
+  local sections = {}
+  local last = read(path, function(title, line)
+    local section = { title = title, line = line, constructs = {}, text = "", code = {}, files = {}, output = "" }
+    sections[#sections + 1] = section
+    return section
+  end)
+  for _, section in ipairs(sections) do
+    for i = 1, last do section.code[i] = section.code[i] or "" end
+    section.code = table.concat(section.code, "\n") .. "\n"
   end
   return sections
 end
