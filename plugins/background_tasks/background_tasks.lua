@@ -1,5 +1,6 @@
 -- background_tasks.lua: workers over a bounded queue, as a library. A full queue makes those wait who enqueue; a task that fails is no
 -- worker's end.
+local ending = require "tusk.plugins.background_tasks.ending"
 local figures = require "tusk.plugins.background_tasks.figures"
 local running = require "tusk.plugins.background_tasks.running"
 local task = require "tusk.plugins.background_tasks.task"
@@ -23,20 +24,23 @@ local background_tasks = {}
 ---@field policy tusk.Policy around each attempt, its time apart
 ---@field timeout number|nil of one attempt
 ---@field waits boolean it may wait for its policy before the first attempt
+---@field over boolean its scope has ended
 
 -- ---- handing them in ----
 
 --- A type of tasks. A name that is taken gets another function, for tasks that begin from then on.
 ---@param name string
----@param opts table { timeout = of one attempt, retry =, breaker =, limiter = }: as for @policy
+---@param opts table { timeout = of one attempt, retry =, breaker =, limiter = as for @policy, scope = whose end is its own }
 function Pool:define(name, opts, fn)
   check.string("name", name)
-  check.options(opts, { "timeout", "retry", "breaker", "limiter" })
+  check.options(opts, { "timeout", "retry", "breaker", "limiter", "scope" })
   check.callable("fn", fn)
-  self.kinds[name] = {
+  local kind = {
     fn = fn, timeout = opts.timeout ~= nil and check.duration("timeout", opts.timeout) or nil, waits = opts.limiter ~= nil,
-    policy = @policy { name = name, retry = opts.retry, breaker = opts.breaker, limiter = opts.limiter },
+    policy = @policy { name = name, retry = opts.retry, breaker = opts.breaker, limiter = opts.limiter }, over = false,
   }
+  self.kinds[name] = kind
+  if opts.scope ~= nil then opts.scope:defer(function() ending.retire(self, name, kind) end) end
 end
 
 local function names_of(kinds)
@@ -58,7 +62,13 @@ local function new_task(self, name, args)
 end
 
 local function refuse(t)
-  tusk.errors.raise("closed", ("%s was not taken: the program is ending"):format(t))
+  tusk.errors.raise("closed", ("%s was not taken: the program, or who defined it, is ending"):format(t))
+end
+
+-- At the end only what tasks enqueue that are still to be done.
+local function admit(self, t)
+  if (self.ending or self.kinds[t.name].over) and not running.is_inside() then refuse(t) end
+  running.open(self, t)
 end
 
 -- A task that waits for room keeps a worker. When all of them do, nobody would ever make any.
@@ -83,8 +93,7 @@ end
 ---@return background_tasks.Task
 function Pool:enqueue(name, args)
   local t = new_task(self, name, args)
-  if self.ending and (self.queue.closed or not running.is_inside()) then refuse(t) end
-  running.open(self, t)
+  admit(self, t)
   local ok, err = pcall(send, self, t)
   if ok then return t end
   running.close(self, t)
@@ -96,8 +105,7 @@ end
 ---@return background_tasks.Task|nil, string|nil "full"
 function Pool:try_enqueue(name, args)
   local t = new_task(self, name, args)
-  if self.ending and (self.queue.closed or not running.is_inside()) then refuse(t) end
-  running.open(self, t)
+  admit(self, t)
   if self.queue:try_send(t) then return t end
   running.close(self, t)
   return nil, "full"
@@ -118,36 +126,11 @@ end
 
 -- ---- the end ----
 
-local function by_id(a, b)
-  return a.id < b.id
-end
-
--- What is in line, under way, or between two attempts.
-local function left(self)
-  local list = {}
-  for t in pairs(self.open) do
-    if t.state == "queued" or t.state == "running" or t.state == "paused" then list[#list + 1] = t end
-  end
-  table.sort(list, by_id)
-  return list
-end
-
 --- No more tasks are taken, but from tasks; all are done, as far as the time allows; what is under way then is cancelled.
----@param seconds number
----@return background_tasks.Task[] undone `was` is the state each was in
+---@param seconds number|nil the pool's `drain` unless given
+---@return background_tasks.Task[] undone all that were not done since it began; `was` is the state each was in
 function Pool:stop(seconds)
-  self.ending = true
-  @try(@timeout, seconds, self.idle, self)
-  self.queue:close()
-  @yield() -- those who wait for room are told
-  local undone = left(self)
-  for _, t in ipairs(undone) do
-    self.figures:count("undone", t.name)
-    task.finish(t, "undone")
-    if t.running then t.running:cancel() end
-  end
-  for _, worker in ipairs(self.workers) do worker:cancel() end
-  return undone
+  return ending.stop(self, check.duration("seconds", seconds, self.drain))
 end
 
 --- Forgets its figures.
@@ -161,16 +144,17 @@ local function at_least_one(name, value)
 end
 
 --- Workers that run until the scope ends; :stop() lets them finish first.
----@param opts { scope: tusk.Scope, log: table, workers: integer, queue: integer, name: string|nil }
+---@param opts { scope: tusk.Scope, log: table, workers: integer, queue: integer, drain: number|string|nil, name: string|nil }
 ---  scope owns the workers, log is told of failures (as ctx.log of a plugin); at most so many run, so many are in line;
----  name: for its figures, "tasks"
+---  drain: how long tasks may go on at the end, 8 s; name: for its figures, "tasks"
 ---@return background_tasks.Pool
 function background_tasks.new(opts)
-  check.options(opts, { "scope", "log", "workers", "queue", "name" })
+  check.options(opts, { "scope", "log", "workers", "queue", "drain", "name" })
   local self = setmetatable({
     scope = opts.scope, log = opts.log or @log, name = check.opt_string("name", opts.name) or "tasks",
     size = at_least_one("workers", opts.workers), queue = @channel(at_least_one("queue", opts.queue)), kinds = {}, open = {},
-    count = { open = 0, running = 0, paused = 0, done = 0, failed = 0 }, stuck = 0, ended = @watch(0), again = @channel(), ending = false, workers = {},
+    count = { open = 0, running = 0, paused = 0, done = 0, failed = 0 }, stuck = 0, ended = @watch(0), again = @channel(), workers = {},
+    drain = check.duration("drain", opts.drain, 8), spent = 0, ending = false, undone = {},
   }, Pool)
   self.figures = figures.new(self.name, function() return #self.queue end, function() return self.count.running end)
   for i = 1, self.size do

@@ -55,7 +55,8 @@ end
 
 --- Defines a type of tasks, as @jobs does. fn{ id, name, args, attempt } gets the arguments as they were handed in.
 ---@param name string
----@param opts table|function { timeout = of one attempt, retry =, breaker =, limiter = as for @policy }; or fn itself
+---@param opts table|function { timeout = of one attempt, retry =, breaker =, limiter = as for @policy, scope = ctx.scope }; or fn
+---  itself. When the scope ends, tasks of that type are done first
 ---@param fn nil|fun(job: { id: integer, name: string, args: any, attempt: integer }): any
 function tasks.define(name, opts, fn)
   if tusk.check.is_callable(opts) then opts, fn = fn, opts end
@@ -125,7 +126,7 @@ end
 
 local function setup(ctx, cfg)
   config = cfg
-  own = background_tasks.new { scope = ctx.scope, log = ctx.log, workers = cfg.workers, queue = cfg.queue }
+  own = background_tasks.new { scope = ctx.scope, log = ctx.log, workers = cfg.workers, queue = cfg.queue, drain = cfg.drain }
   path, writing = cfg.keep and (cfg.keep:sub(1, 1) == "/" and cfg.keep or ctx.root .. "/" .. cfg.keep), @semaphore(1)
   left = path and kept.read(path) or {}
   define_configured(cfg, ctx.log)
@@ -144,7 +145,7 @@ end
 
 -- What could not be done is kept for the next run, or is an error that names it.
 local function shutdown(ctx)
-  local undone = own:stop(config.drain)
+  local undone = own:stop()
   local names = named(undone)
   if path then
     local entries = still_left()

@@ -59,7 +59,7 @@ end
 -- ---- a task ----
 
 local function perform(t, kind)
-  return @scope({ name = tostring(t), timeout = kind.timeout }, function()
+  return @scope({ timeout = kind.timeout }, function()
     return (kind.fn { id = t.id, name = t.name, args = @json.decode(t.text, { nulls = true }), attempt = t.attempt })
   end)
 end

@@ -52,7 +52,7 @@ local function setup(ctx)
   processor = @stream_processor.new {
     name = "parcel", ttl = "1m", load = function(parcel) return @carrier.locate(parcel.id) end, schema = PLACE, build = row, write = store,
   }
-  @tasks.define("notice", { timeout = "5s", retry = true }, notice)
+  @tasks.define("notice", { timeout = "5s", retry = true, scope = ctx.scope }, notice)
 end
 
 return {

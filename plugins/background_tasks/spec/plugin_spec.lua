@@ -68,6 +68,25 @@ describe("background_tasks", function()
     end)
   end)
 
+  it("has tasks of another plugin done before that is torn down", function()
+    app.with(files("workers = 1", 'for i = 1, 3 do @tasks.enqueue("own", i) end print("main") @sleep("1h")', {
+      ["plugins/owner.lua"] = [[
+        local open = true
+        return { name = "owner", requires = { "@tasks" }, operators = { owner = { is_open = function() return open end } },
+          setup = function(ctx)
+            @tasks.define("own", { scope = ctx.scope }, function(job) @sleep(0.01) print(job.args, @owner.is_open()) end)
+          end,
+          teardown = function() open = false print("down") end }]] }), function(dir)
+      local r = program.start({ "run", dir }, {}, function(p)
+        p:read_until("main")
+        p:signal("sigterm")
+        return p:wait()
+      end)
+      assert.equal("main\n1\ttrue\n2\ttrue\n3\ttrue\ndown\n", r.stdout, r.stderr)
+      assert.equal(143, r.status)
+    end)
+  end)
+
   it("names what it could not do in time, and the program's status is not 0", function()
     local r = app.run(files(NAP .. ", workers = 1, drain = '50ms'", [[
       for _ = 1, 2 do @tasks.enqueue("nap", 3600) end
