@@ -49,21 +49,6 @@ local function match(family, codepoint)
   return fc.FcPatternGetString(found, "family", 0, name) == 0 and ffi.string(name[0]) or nil
 end
 
---- Fonts of one family. Raises kind `reporter.cairo` when no font is installed.
----@param lib any libcairo
----@param family string
-function fonts.new(lib, family)
-  if not match(family) then
-    tusk.errors.raise("reporter.cairo", "no font is installed: fontconfig finds none",
-      { help = { "Debian, Ubuntu: apt-get install fonts-dejavu-core" } })
-  end
-  local self = setmetatable({ lib = lib, family = family, options = options_of(lib), styles = {} }, Fonts)
-  for _, bold in ipairs { false, true } do
-    self.styles[bold] = { bold = bold, face = open_face(self, family, bold), by_family = {}, glyphs = {} }
-  end
-  return self
-end
-
 -- Advance of a character in a face, and whether the face has it.
 local function look_up(lib, face, char)
   local glyphs, n = ffi.new("cairo_glyph_t *[1]"), ffi.new("int[1]")
@@ -111,12 +96,50 @@ end
 
 local CHAR = "[%z\1-\127\194-\244][\128-\191]*"
 
+-- Advances of ASCII by byte, most of all text; false when the face lacks some of it.
+local function ascii_of(self, style)
+  local advances = {}
+  for byte = 0, 127 do
+    local printed = byte >= 32 and byte < 127
+    local g = printed and glyph(self, style, string.char(byte))
+    if printed and g.face ~= style.face then return false end
+    advances[byte] = printed and g.advance or 0
+  end
+  return advances
+end
+
+local function is_plain(style, text)
+  return style.ascii and not text:find("[^ -~]")
+end
+
+--- Fonts of one family. Raises kind `reporter.cairo` when no font is installed.
+---@param lib any libcairo
+---@param family string
+function fonts.new(lib, family)
+  if not match(family) then
+    tusk.errors.raise("reporter.cairo", "no font is installed: fontconfig finds none",
+      { help = { "Debian, Ubuntu: apt-get install fonts-dejavu-core" } })
+  end
+  local self = setmetatable({ lib = lib, family = family, options = options_of(lib), styles = {} }, Fonts)
+  for _, bold in ipairs { false, true } do
+    local style = { bold = bold, face = open_face(self, family, bold), by_family = {}, glyphs = {} }
+    self.styles[bold], style.ascii = style, false
+    style.ascii = ascii_of(self, style)
+  end
+  return self
+end
+
 --- The width of a line, in points.
 ---@param text string UTF-8
 ---@param size number
 ---@param bold boolean|nil
 function Fonts:width(text, size, bold)
   local style, sum = self.styles[bold or false], 0
+  if is_plain(style, text) then
+    local advances = style.ascii
+    for i = 1, #text do sum = sum + advances[text:byte(i)] end
+    return sum * size
+  end
   for char in text:gmatch(CHAR) do
     sum = sum + (style.glyphs[char] or glyph(self, style, char)).advance
   end
@@ -126,6 +149,7 @@ end
 --- fn(face, piece, width) for each stretch of text that one face has, in order.
 function Fonts:runs(text, size, bold, fn)
   local style = self.styles[bold or false]
+  if is_plain(style, text) then return fn(style.face, text, 0) end -- nothing comes after it
   local face, piece, width = nil, {}, 0
   for char in text:gmatch(CHAR) do
     local g = glyph(self, style, char)

@@ -38,7 +38,7 @@ tfoot td{font-weight:700;border-top:1.5px solid var(--grey);border-bottom:0}
 svg{width:100%;height:auto;overflow:visible}
 svg text{font-family:inherit}.i{fill:var(--ink)}.g{fill:var(--grey)}.gl{stroke:var(--grey)}.h{stroke:var(--hair)}
 footer{margin-top:3rem;font-size:.8rem;border-top:1px solid var(--hair);padding-top:.6rem}
-@media print{main{padding:0}thead{display:table-header-group}tr,figure{break-inside:avoid}}
+@media print{main{padding:0}thead{display:table-header-group}tfoot{display:table-row-group}tr,figure{break-inside:avoid}.figures div{flex-basis:7rem}}
 ]]
 
 local function style_sheet()

@@ -117,11 +117,6 @@ local function put_head(p, g)
   rule(p, g, look.grey, 0.8)
 end
 
-local function put_row(p, g, row, height, bold)
-  if p:need(height) then put_head(p, g) end
-  p:put(height, function(c, x, y) g:draw(c, row, x, y, bold) end)
-end
-
 local function put_totals(p, g, most, words)
   local first = true
   local row, height = g:row(function(column)
@@ -131,19 +126,24 @@ local function put_totals(p, g, most, words)
   end, most, true)
   if p:need(height) then put_head(p, g) end
   rule(p, g, look.grey, 0.8)
-  put_row(p, g, row, height, true)
+  p:put(height, function(c, x, y) g:draw(c, row, x, y, true) end)
 end
 
 local function put_part(p, g, doc, pause)
   local whole = p:most()
   g.head, g.head_height = g:row(function(column) return column.title end, whole / 3, true)
   local most, sheet = whole - g.head_height, g.sheet
-  p:need(g.head_height + 40)
+  local function row_at(i)
+    return g:row(function(column) return column.texts[i] end, most)
+  end
+  p:need(g.head_height + (sheet.count > 0 and select(2, row_at(1)) or 20)) -- no head without a row
   put_head(p, g)
   for i = 1, sheet.count do
-    local row, height = g:row(function(column) return column.texts[i] end, most)
-    if i > 1 and height <= p:room() then rule(p, g, look.hair, 0.4) end
-    put_row(p, g, row, height)
+    local row, height = row_at(i)
+    local with = i == sheet.count and sheet.totals and height + g.size * 2.05 or height -- no total alone on a page
+    if p:need(with) then put_head(p, g)
+    elseif i > 1 then rule(p, g, look.hair, 0.4) end
+    p:put(height, function(c, x, y) g:draw(c, row, x, y) end)
     if i % 64 == 0 then pause() end
   end
   if sheet.totals and sheet.count > 0 then put_totals(p, g, most, doc.words) end

@@ -88,6 +88,19 @@ describe("a PDF", function()
     assert.matches("Page size:%s+595.%d+ x 841.%d+ pts %(A4%)", info)
   end))
 
+  it("may lie on its side, on another paper", with(function(reports)
+    reports.define("wide", { title = "Wide", paper = "letter", landscape = true, query = "select 1 as one" })
+    local info = @process.run({ "pdfinfo", "-" }, { stdin = (reports.render("wide")) }):check().stdout
+    assert.matches("Page size:%s+792 x 612 pts %(letter%)", info)
+  end))
+
+  it("has headings in its outline", with(function(reports)
+    reports.define("sales", SALES)
+    local bytes = reports.render("sales")
+    assert.truthy(bytes:find("/Outlines", 1, true))
+    assert.truthy(bytes:find("/Title (Months)", 1, true))
+  end))
+
   it("repeats the head of a table on each page, and numbers the pages", with(function(reports)
     local rows = {}
     for i = 1, 150 do rows[i] = { number = i, name = "row-" .. i } end
