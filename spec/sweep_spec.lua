@@ -358,6 +358,30 @@ describe("cancelled at every point, what tasks share keeps its promises:", funct
     check = function(key) assert.equal("made", @cache.remember(key, "1h", @("made"))) end,
   })
 
+  case("cache", "several values are made together, and each is there for who asks later", function(key)
+    local function make(missing)
+      nap()
+      local out = {}
+      for _, name in ipairs(missing) do out[name] = "made" end
+      return out
+    end
+    local a, b = @all(@(@cache.remember_many({ key, key .. "b" }, "1h", make)), @(@cache.remember(key, "1h", @("made"))))
+    assert.same({ { [key] = "made", [key .. "b"] = "made" }, "made" }, { a, b })
+  end, {
+    setup = function()
+      keys = keys + 1
+      return "sweep:" .. keys
+    end,
+    check = function(key)
+      local out = @cache.remember_many({ key, key .. "b" }, "1h", function(missing)
+        local made = {}
+        for _, name in ipairs(missing) do made[name] = "made" end
+        return made
+      end)
+      assert.same({ [key] = "made", [key .. "b"] = "made" }, out)
+    end,
+  })
+
   case("cache", "what is old is made anew behind everybody's back", function(key)
     local how = { ttl = "1h", refresh_ahead = "30m", stale = "1h", tags = { key } }
     @cache.set(key, "old", "10m")

@@ -54,38 +54,6 @@ local function is_cached(self)
   return self.cache and not self.db.in_transaction()
 end
 
--- Loads of single rows that are one statement: they share it who come before a round of the others brings no more of them.
--- Each is its key's own flight of the cache, so a row that is changed meanwhile is not kept.
-local function loader(self)
-  local batch
-  local function run(own)
-    local n
-    repeat
-      n = #own.ids
-      @yield()
-    until #own.ids == n
-    if batch == own then batch = nil end
-    return load_slice(self, own.ids)
-  end
-  return function(id)
-    if not batch or #batch.ids >= self.slice then
-      local new = { ids = {} }
-      new.task = @async(run, new)
-      batch = new
-    end
-    local own = batch
-    table.insert(own.ids, id)
-    return own.task:await()[cache_key(id)]
-  end
-end
-
-local function remembered(self, ids)
-  local load_one = loader(self)
-  return @map(ids, function(id)
-    return self.cache.remember(cache_key(id), self.plan, @(load_one(id)))
-  end, { concurrency = self.slice * MOST })
-end
-
 -- The distinct keys of a list that `known` has nothing for.
 local function missing(ids, known)
   local list, seen = {}, {}
@@ -97,23 +65,39 @@ local function missing(ids, known)
   return list
 end
 
+-- Of a slice of keys, through flights of the cache: what others load already is waited for, and a row that is changed
+-- meanwhile is not kept.
+local function slice_cached(self, ids)
+  local names, id_of = {}, {}
+  for i, id in ipairs(ids) do
+    names[i] = cache_key(id)
+    id_of[names[i]] = id
+  end
+  return self.cache.remember_many(names, self.plan, function(unknown)
+    local wanted = {}
+    for i, name in ipairs(unknown) do wanted[i] = id_of[name] end
+    return load_slice(self, wanted)
+  end)
+end
+
+-- What load_one(self, slice) gives for each slice, put together.
+local function in_slices(self, ids, width, load_one, known)
+  local function load_of(slice) return load_one(self, slice) end
+  for _, by in ipairs(@batch(ids, self.slice, load_of, { concurrency = width })) do
+    for key, row in pairs(by) do known[key] = row end
+  end
+  return known
+end
+
 local function many_cached(self, ids)
   local names = {}
   for i, id in ipairs(ids) do names[i] = cache_key(id) end
   local known = self.cache.get_many(names)
-  local list = missing(ids, known)
-  local found = remembered(self, list)
-  for i, id in ipairs(list) do known[cache_key(id)] = found[i] end
-  return known
+  return in_slices(self, missing(ids, known), MOST, slice_cached, known)
 end
 
 local function many_plain(self, ids)
-  local known = {}
-  for _, by in ipairs(@batch(missing(ids, {}), self.slice, function(slice) return load_slice(self, slice) end,
-    { concurrency = self.db.in_transaction() and 1 or MOST })) do
-    for key, row in pairs(by) do known[key] = row end
-  end
-  return known
+  return in_slices(self, missing(ids, {}), self.db.in_transaction() and 1 or MOST, load_slice, {})
 end
 
 -- Whoever asks twice has two rows.

@@ -20,8 +20,8 @@ local function life(plan)
   return plan.ttl * (1 - plan.jitter * operators.get("random").int(0, STEPS) / STEPS)
 end
 
--- What the loaded value becomes: kept unless the key was changed after the load began.
-local function land(space, flight, claim, plan, value)
+--- What the loaded value becomes: kept unless the key was changed after the load began. Not to be changed.
+function load.land(space, flight, claim, plan, value)
   local store = space.store
   if flight.stale or value == nil and not plan.negative_ttl then
     store:release(claim, flight.key)
@@ -38,7 +38,7 @@ end
 
 local function loaded(space, flight, claim, plan, fn)
   local ok, value = xpcall(fn, errors.at_base)
-  if ok then ok, value = pcall(land, space, flight, claim, plan, value) end
+  if ok then ok, value = pcall(load.land, space, flight, claim, plan, value) end
   if ok then return value end
   pcall(give_up, space, flight, claim)
   error(value, 0)

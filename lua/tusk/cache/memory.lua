@@ -15,7 +15,7 @@ local SIZE = 64 * 1024 * 1024
 local absent = {} -- the value of an entry that remembers that there is nothing
 
 ---@class tusk.cache.Memory: tusk.cache.Store
-local Memory = { __name = "cache.memory" }
+local Memory = { __name = "cache.memory", at_once = true }
 Memory.__index = Memory
 
 local function empty(self)

@@ -112,4 +112,14 @@ function options.of_remember(ttl, own)
   return plan
 end
 
+--- Of remember_many: the same, but for what needs a value's age.
+function options.of_many(ttl, own)
+  if type(ttl) == "table" then
+    for _, name in ipairs { "stale", "on_error_stale", "refresh_ahead" } do
+      if ttl[name] ~= nil then check.fail(name .. ": is for remember, not for remember_many", { argument = name }) end
+    end
+  end
+  return options.of_remember(ttl, own)
+end
+
 return options

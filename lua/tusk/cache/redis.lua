@@ -196,16 +196,25 @@ end
 -- ---- loads ----
 
 -- What cannot be renewed is lost, and so is the load's value: that is found out when it lands.
-local function renew(self, lock, name)
+local function renew(self, claims)
   while true do
     core.sleep(LEASE / 3)
-    pcall(self.server.ask, self.server, self.run.renew, { lock }, self.base, name, LEASE * 1000)
+    for _, claim in ipairs(claims) do
+      pcall(self.server.ask, self.server, self.run.renew, { claim.lock }, self.base, claim.token, LEASE * 1000)
+    end
   end
 end
 
-local function keep_lock(self, key, name)
-  local lock = self.base .. "l:" .. key
-  return { lock = lock, token = name, task = core.async(renew, self, lock, name) }
+--- Claims that were asked for `once` are renewed by a task of the running one, until it is cancelled.
+---@return tusk.Task
+function Redis:hold(claims)
+  return core.async(renew, self, claims)
+end
+
+local function claim_of(self, key, name, once)
+  local claim = { lock = self.base .. "l:" .. key, token = name }
+  if not once then claim.task = self:hold { claim } end
+  return claim
 end
 
 -- From half of it to one and a half: those who wait do not come all at once.
@@ -213,18 +222,18 @@ local function pause(seconds)
   core.sleep(seconds * (0.5 + operators.get("random").int(0, 1000) / 1000))
 end
 
-function Redis:claim(key, tags, behind)
+function Redis:claim(key, tags, behind, once)
   local name, since = token(self), core.now()
   local seconds, how = PAUSE, behind and "behind" or "ask"
   while true do
     local ok, answer = run(self, "claim", key, name, LEASE * 1000, how, unpack(tags or {}))
     if not ok then return {} end -- nobody can be asked: it is loaded here
-    if answer[1] == "claimed" then return keep_lock(self, key, name) end
+    if answer[1] == "claimed" then return claim_of(self, key, name, once) end
     if answer[1] == "found" then
       local found, value = decoded(self, key, answer[2])
       if found then return nil, true, value end
       how = "force" -- nobody can read it
-    elseif behind then
+    elseif behind or once then
       return nil
     else
       pause(seconds)

@@ -20,10 +20,13 @@ local store = {}
 ---@field stats fun(self): table
 ---@field close fun(self)
 --- A load is begun, and lands or is released. A change of the key meanwhile takes the claim away.
----@field claim fun(self, key: string, tags: string[]|nil, behind: boolean): any, boolean|nil, any the claim; or nil,
----  found, value: another process has just loaded it; or nil: one is loading it (only `behind` the callers' backs)
+---@field claim fun(self, key: string, tags: string[]|nil, behind: boolean, once: boolean|nil): any, boolean|nil, any the
+---  claim; or nil, found, value: another process has just loaded it; or nil: one is loading it (only `behind` the
+---  callers' backs, or when it is asked for `once`: whoever has a claim must not wait for another)
 ---@field land fun(self, claim: any, key: string, value: any, ttl: number|nil, keep: number|nil, tags: string[]|nil): any
 ---@field release fun(self, claim: any, key: string)
+---@field hold (fun(self, claims: any[]): tusk.Task)|nil what keeps claims that were asked for `once`
+---@field at_once boolean|nil none of these waits
 
 --- Raises: what is under the key cannot be counted on.
 function store.no_number(key, what)

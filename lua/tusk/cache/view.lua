@@ -3,6 +3,7 @@ local check = require "tusk.check"
 local core = require "tusk.core"
 local dots = require "tusk.dots"
 local load = require "tusk.cache.load"
+local many = require "tusk.cache.many"
 local options = require "tusk.cache.options"
 
 local checkpoint = core.checkpoint
@@ -221,6 +222,7 @@ function view.over(space, prefix, tags)
   forgetting(ns, space, prefix)
   several(ns, space, prefix, tags)
   remembering(ns, space, prefix, tags)
+  many.add(ns, space, prefix, tags)
 
   --- The same cache, with prefix before every key and tags on all that is set.
   ---@param opts { prefix: string|nil, tags: string[]|nil }
