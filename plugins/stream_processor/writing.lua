@@ -17,14 +17,28 @@ local function row_of(result)
   return row
 end
 
--- Rows of a table: all of a batch or none; in place of those with the same key.
+-- Rows that are new, in one statement: several times faster than one for each. false: one of them was there, or is refused.
+local function insert(db, name, rows)
+  local _, err = @try(db[name].insert_many, rows)
+  if err and not tusk.errors.is(err, "db.constraint") then error(err, 0) end
+  return err == nil
+end
+
+-- All or none, in place of rows with the same key.
+local function store(db, name, rows, on)
+  if on == nil and insert(db, name, rows) then return end
+  db.transaction(function(tx)
+    for _, row in ipairs(rows) do tx[name].upsert(row, { on = on }) end
+  end)
+end
+
 local function to_table(opts)
   check.options(opts, { "table", "on", "row", "db" })
   local name, db, row = check.string("write.table", opts.table), opts.db or @db, check.opt_callable("write.row", opts.row) or row_of
   return { isolates = true, put = function(list)
-    db.transaction(function(tx)
-      for _, result in ipairs(list) do tx[name].upsert(row(result), { on = opts.on }) end
-    end)
+    local rows = {}
+    for i, result in ipairs(list) do rows[i] = row(result) end
+    store(db, name, rows, opts.on)
   end }
 end
 

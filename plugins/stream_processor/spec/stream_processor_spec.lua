@@ -302,6 +302,15 @@ describe("a table", function()
     end)
   end)
 
+  it("may have another key than its first", function()
+    database.with("memory", function(db)
+      db.exec "create table done (number integer primary key, id integer unique, data text, processed_at real)"
+      local p = processor(db, { write = { table = "done", on = "id", db = db } })
+      for _ = 1, 2 do assert.equal(3, p:run({ { id = 7, text = "a" }, { id = 8, text = "b" }, { id = 9, text = "c" } }).written) end
+      assert.equal(3, db.done.count())
+    end)
+  end)
+
   it("takes the others of a batch when one row of it is refused", function()
     with_tables(function(db)
       local list = {}
