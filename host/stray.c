@@ -52,7 +52,7 @@ static int tell(lua_State *L)
     x->left = NULL;
     lua_rawgeti(L, LUA_REGISTRYINDEX, h->callbacks[CALL_ABANDONED]);
     lua_pushvalue(L, 1);
-    if (t->handle->task == t && t->handle->id == x->left_id)
+    if (t->handle && t->handle->task == t && t->handle->id == x->left_id) // else it has ended
         task_push_handle(L, t);
     else
         lua_pushnil(L);
