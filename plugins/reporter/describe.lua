@@ -161,8 +161,10 @@ function normal.chart(place, b, data)
   if b.height ~= nil and not (type(b.height) == "number" and b.height >= 60 and b.height <= 600) then
     fail(place .. ".height", "a number from 60 to 600 expected, points")
   end
+  local series = columns(place .. ".y", b.y)
+  if #series > #look.series then fail(place .. ".y", ("at most %d columns: more cannot be told apart"):format(#look.series)) end
   return { chart = one_of(place .. ".chart", b.chart, CHARTS), from = source(place, b.from, data), x = column(place .. ".x", b.x),
-    series = columns(place .. ".y", b.y), height = b.height, title = opt(place .. ".title", b.title, "string"),
+    series = series, height = b.height, title = opt(place .. ".title", b.title, "string"),
     spec = shown(place, b, {}) }
 end
 

@@ -59,10 +59,12 @@ local function completed(given)
   local settings = {}
   for name, value in pairs(check.options(given, names)) do settings[name] = value end
   for name, field in pairs(reporter.config) do
+    check["opt_" .. field.type](name, settings[name])
     if settings[name] == nil then settings[name] = field.default end
   end
   local words = {}
-  for word, text in pairs(WORDS) do words[word] = settings.words[word] or text end
+  fault.only("words", settings.words, { "of", "total", "empty" })
+  for word, text in pairs(WORDS) do words[word] = check.opt_string("words." .. word, settings.words[word]) or text end
   settings.words = words
   return settings
 end
