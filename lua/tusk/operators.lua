@@ -57,12 +57,22 @@ end
 ---@type nil|fun(): string|nil
 operators.elsewhere = nil
 
+--- Where an operator is to be had that nobody provides here: a plugin that comes with Tusk, and is not listed.
+---@return string|nil line
+function operators.shipped(name)
+  local ok, plugin = pcall(function() return require("tusk.shipped").provider(name) end)
+  if not ok or not plugin then return nil end
+  return ("the plugin %s, which comes with Tusk, provides it; list it in tusk.lua: plugins = { %s = {} }"):format(plugin, plugin)
+end
+
 --- The error for a name that nobody provides.
 function operators.unknown(name)
   if announced[name] then
     errors.raise("operator", ("the plugin %q, which provides @%s, is not set up at this moment"):format(announced[name], name),
       { help = { ('a plugin that needs it in setup says so: requires = { "@%s" }'):format(name) } })
   end
+  local shipped = operators.shipped(name)
+  if shipped then errors.raise("operator", ("there is no operator @%s"):format(name), { help = { shipped } }) end
   local hint, near = check.hint(name, operators.names())
   errors.raise("operator", ("there is no operator @%s%s"):format(name, hint),
     { suggestion = near, help = not near and operators.elsewhere and { operators.elsewhere() } or nil })

@@ -47,6 +47,26 @@ function shipped.names()
   return names
 end
 
+local providers -- operator → plugin, once somebody has asked
+
+local function find_providers()
+  local found, manifest = {}, require "tusk.manifest"
+  for _, name in ipairs(shipped.names()) do
+    local place = shipped.find(name)
+    local ok, loaded = pcall(manifest.load, place.file, place.name, place.dir, place.chunkname)
+    for operator in pairs(ok and loaded.manifest.operators or {}) do found[operator] = name end
+  end
+  return found
+end
+
+--- The plugin that has an operator of that name, or nil. The bodies of all of them are run for that.
+---@param operator string
+---@return string|nil
+function shipped.provider(operator)
+  providers = providers or find_providers()
+  return providers[operator]
+end
+
 -- "repository" is repository/repository.lua, the library, else its manifest; "repository.rows" is a file of its own.
 local function places_of(name)
   local path = folder .. "/" .. name:gsub("%.", "/")

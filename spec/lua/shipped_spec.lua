@@ -26,10 +26,16 @@ describe("a plugin that comes with Tusk", function()
     assert.equal(0, r.status)
   end)
 
-  it("is not there when nobody lists it", function()
-    local r = run { ["main.lua"] = "print(@repository.users.find(1))" }
+  it("is not there when nobody lists it, and its operator is known to be its", function()
+    local files = { ["main.lua"] = "print(@api.user(1))" }
+    local r = run(files)
     assert.equal(1, r.status)
-    assert.matches("no operator @repository", r.stderr, 1, true)
+    assert.matches("there is no operator @api\n", r.stderr, 1, true)
+    assert.matches("the plugin api_client, which comes with Tusk, provides it; list it in tusk.lua: plugins = { api_client = {} }",
+      r.stderr, 1, true)
+    app.with(files, function(dir)
+      assert.matches("the plugin api_client, which comes with Tusk", program.run({ "check", dir }).stderr, 1, true)
+    end)
   end)
 
   it("may be listed for one environment alone", function()

@@ -34,13 +34,15 @@ local function lines_of(text)
   return lines
 end
 
-local function finding(message, near, site)
-  return { kind = "operator", message = message, suggestion = near, site = site }
+local function finding(message, near, site, help)
+  return { kind = "operator", message = message, suggestion = near, site = site, help = help }
 end
 
 -- What is wrong with one `@name.member`, or nil.
 local function unknown_name(name, member, known, names, site)
   if not known[name] then
+    local shipped = operators.shipped(name)
+    if shipped then return finding(("there is no operator @%s"):format(name), nil, site, { shipped }) end
     local hint, near = suggestions.hint(name, names)
     return finding(("there is no operator @%s%s"):format(name, hint), near, site)
   end

@@ -61,11 +61,9 @@ end
 local function load_shipped(need, found, root)
   local operator = need:match("^@(.*)")
   if operator and operators.is_core(operator) then return nil end
-  for _, name in ipairs(operator and shipped.names() or { need }) do
-    local place = not found.by[name] and shipped.find(name)
-    local loaded = place and load_at(place, root)
-    if loaded and (not operator or (loaded.manifest.operators or {})[operator]) then return loaded end
-  end
+  local name = operator and shipped.provider(operator) or not operator and need
+  local place = name and not found.by[name] and shipped.find(name)
+  return place and load_at(place, root)
 end
 
 local function add_required(found, root)

@@ -1,5 +1,6 @@
 -- API clients: what is declared, what is sent, what comes back.
 local api_client = require "tusk.plugins.api_client"
+local nginx = require "spec.support.nginx"
 local raw_server = require "spec.support.raw_server"
 local test = require "tusk.test"
 local uv = require "luv"
@@ -404,6 +405,66 @@ describe("against known defects:", function()
       local results, failed = api.fetch_multiple { a = { "user_history", 1 }, b = { "user_history", 2 } }
       assert.same({}, results)
       assert.same({ "http.status.404", "http.status.404" }, { failed.a.kind, failed.b.kind })
+    end)
+  end)
+end)
+
+describe("an API behind nginx", function()
+  local server
+
+  setup(function()
+    server = nginx.start { locations = [[
+      location /v1/ { default_type application/json; return 200 '{"uri": "$request_uri", "method": "$request_method"}'; }
+      location /v1/users/gone { default_type application/json; return 410 '{"detail": "she has left"}'; }
+      location /v1/users/busy { return 503; }
+    ]] }
+  end)
+
+  teardown(function() server:stop() end)
+
+  it("gets paths as they were meant, over connections that are used again", function()
+    local api = api_client.new { base = server.url .. "/v1", endpoints = ENDPOINTS, retry = { base = "1ms" } }
+    assert.equal("/v1/users/a%2Fb%20c/history?page=%26", api.user_history("a/b c", "&").uri)
+    assert.equal("PATCH", api.rename_user { id = 1, body = { name = "Ann" } }.method)
+    local requests = {}
+    for i = 1, 20 do requests[i] = { "user", i } end
+    local results, failed = api.fetch_multiple(requests)
+    assert.is_nil(failed)
+    for i = 1, 20 do assert.equal("/v1/users/" .. i, results[i].uri) end
+  end)
+
+  it("fails with what it says", function()
+    local api = api_client.new { base = server.url .. "/v1", endpoints = ENDPOINTS, retry = { attempts = 2, base = "1ms" } }
+    assert.matches("answered 410: she has left$", failure(api.user, "gone").message)
+    assert.same({ "http.status.503", 2 }, { failure(api.user, "busy").kind, failure(api.user, "busy").attempts })
+  end)
+end)
+
+-- Many tasks, a server that answers, fails, hangs up or says nothing, calls that are given up: when all is over, all that
+-- was taken has been given back.
+describe("an API client in a commotion", function()
+  local function answer_somehow(request)
+    local n = @random.int(1, 6)
+    if n == 1 then return json(500, {}) end
+    if n == 2 then return "drop" end
+    if n == 3 then return "" end
+    return json(200, { path = request.target })
+  end
+
+  it("gives back every place, and answers what it was asked", function()
+    local bulkhead = @bulkhead { max = 3, queue = 1000 }
+    with(answer_somehow, { bulkhead = bulkhead, breaker = false, attempt_timeout = "5ms" }, function(api)
+      local function call(id)
+        local value, err = @try(@random.int(1, 3) == 1 and @(@timeout("4ms", api.user_history, id)) or @(api.user_history(id)))
+        if value then assert.equal("/v1/users/" .. id .. "/history", value.path)
+        else assert.is_true(err:is "http" or err:is "timeout", err.kind) end
+      end
+      for seed = 1, 3 do
+        test.seed(seed, function()
+          @map({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20 }, call)
+        end)
+      end
+      assert.same({ 0, 0 }, { bulkhead:stats().in_use, bulkhead:stats().waiting })
     end)
   end)
 end)
