@@ -61,6 +61,20 @@ describe("@json.lines", function()
     end)
   end)
 
+  it("reads an answer while it arrives, and says in which line it breaks", function()
+    local raw_server = require "spec.support.raw_server"
+    local body = '{"n":1}\n{"n":2}\n\n{"n":'
+    raw_server.saying(raw_server.response(200, { "Content-Type: application/x-ndjson" }, body), function(server)
+      for _, stream in ipairs { true, false } do
+        local values = @json.lines(@http.get(server.url, { stream = stream }))
+        assert.same({ { n = 1 }, { n = 2 } }, { values(), values() })
+        local e = failure(values)
+        assert.same({ "json.syntax", 4, 6 }, { e.kind, e.line, e.column })
+        values:close()
+      end
+    end)
+  end)
+
   it("is a stream itself", function()
     assert.same({ 2, 4 }, @json.lines("1\n2"):map(function(n) return n * 2 end):collect())
     assert.same({ { 1, 2 }, { 3 } }, @stream(@json.lines "1\n2\n3"):chunks(2):collect())
