@@ -134,7 +134,7 @@ tsan: ## the specs of threads under ThreadSanitizer, in build-tsan/
 	  SPECS="$(TSAN_SPECS)" test
 
 # Each file in a run of its own: what a spec of many tasks leaves behind would be walked at every turn after it.
-stress: ## the specs with a full garbage collection at every turn of the loop
+stress: ## the specs with a full garbage collection at every turn of the loop, and compiled at once
 	@TUSK_STRESS=1 $(MAKE) --no-print-directory test SPECS="$(sort $(shell find $(SPECS) -name '*_spec.lua'))"
 
 docs: ## the figures of docs/, simulated and drawn anew
