@@ -25,9 +25,17 @@ local function key_of(self, row)
   return id
 end
 
--- Not to be cancelled: what is committed must not be found in its old form.
+-- Not to be cancelled: what is committed must not be found in its old form. A cache that is to raise when its server is
+-- down does so here, when all is done.
 local function forget(self, users, id)
-  if self.cache then @shield({ timeout = "5s" }, function() users.forget(id) end) end
+  if not self.cache then return end
+  local ok, err = pcall(@shield, { timeout = "5s" }, function() users.forget(id) end)
+  if ok then return end
+  if type(err) == "table" and err.message then
+    err.sent = true
+    err.message = ("%s %s is changed, but the cache may still have the old row: %s"):format(self.table, keys.of(id), err.message)
+  end
+  error(err, 0)
 end
 
 local function forget_later(self, users, id)

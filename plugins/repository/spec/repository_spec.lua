@@ -407,6 +407,41 @@ describe("against known defects:", function()
   end)
 end)
 
+describe("a cache whose server is gone", function()
+  local function without_server(opts, fn)
+    local server = redis.start()
+    local cache = @cache.open(server.url, opts)
+    database.with("file", function(db)
+      db.exec(SCHEMA)
+      local users = fresh(db, cache)
+      users.create { name = "Ann" }
+      users.find(1)
+      server:kill()
+      fn(users)
+    end)
+    cache.close()
+    server:stop()
+  end
+
+  it("is no reason to fail", function()
+    without_server({}, function(users)
+      assert.equal("Ann", users.find(1).name)
+      assert.equal("Anna", users.update(1, { name = "Anna" }).name)
+      assert.same({ "Anna", nil }, { users.find(1).name, users.find_many({ 1, 2 })[2] })
+    end)
+  end)
+
+  it("and which is to raise then says that the change is done, and that the old row may be found", function()
+    without_server({ on_down = "raise" }, function(users)
+      local err = failure(users.update, 1, { name = "Anna" })
+      assert.is_true(err:is "redis")
+      assert.is_true(err.sent)
+      assert.matches("^users 1 is changed, but the cache may still have the old row: ", err.message)
+      assert.equal("Anna", users.find_by({ id = 1 }).name)
+    end)
+  end)
+end)
+
 -- Tasks that read and change the same few rows in every way, cancelled now and then; when all have ended, what is found is
 -- what is stored.
 local function commotion(users, db)
