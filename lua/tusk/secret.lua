@@ -1,4 +1,5 @@
 -- secret.lua: values that must not be printed. They show as *** and are masked where text leaves.
+local check = require "tusk.check"
 local errors = require "tusk.errors"
 
 local secret = {}
@@ -9,7 +10,7 @@ local known = {} -- value → true: what mask looks for
 
 local prototype = newproxy(true)
 local meta = getmetatable(prototype)
-local Secret = {}
+local Secret = check.strict({}, "a secret", {})
 
 meta.__name = "secret"
 meta.__index = Secret

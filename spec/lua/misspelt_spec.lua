@@ -38,6 +38,8 @@ describe("a misspelt method", function()
     ["a watch of files"] = { @(@file.watch(dir)), "clos", "close" },
     ["a writer"] = { @(@file.writer(dir .. "/w")), "comit", "commit" },
     ["an iterator over rows"] = { @(@db.each "select 1"), "frist", "first" },
+    ["a tick"] = { @(@every "1h"), "wiat", "wait" },
+    ["a secret"] = { @(@env.secret "PATH"), "reveel", "reveal" },
     ["a result"] = { @(@process.run { "true" }), "stdot", "stdout" },
   }
 

@@ -7,7 +7,7 @@ local wait = require "tusk.wait"
 local clock = kernel.clock
 
 ---@class tusk.Every
-local Every = { __name = "every" }
+local Every = check.strict({ __name = "every" }, "a tick", {})
 Every.__index = Every
 
 -- The number of the tick that is due, if one is.
