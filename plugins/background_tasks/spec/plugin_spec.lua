@@ -227,7 +227,7 @@ describe("a task that processes data", function()
     local r = app.run(files("", TABLES .. [[
       print(select(2, @try(run, 8)).kind)
       print(select(2, @try(run, 7)).message)]]))
-    assert.equal('tasks.no_data\nthere is no operator @processor (did you mean "process"?)\n', r.stdout, r.stderr)
+    assert.equal('tasks.no_data\nthere is no operator @processor\n', r.stdout, r.stderr)
     assert.equal(0, r.status)
   end)
 end)
