@@ -292,13 +292,16 @@ describe("a directory's configuration", function()
 
   it("is shown by tusk check, with where it came from and no secret", function()
     app.with({
-      ["plugins/p.lua"] = [[return { name = "p", config = { token = { type = "string", secret = true } } }]],
-      ["tusk.lua"] = [[return { plugins = { p = { token = "hunter2" } } }]],
+      ["plugins/p.lua"] = [[return { name = "p", config = { token = { type = "string", secret = true },
+        headers = { type = "table" }, list = { type = "list" } } }]],
+      ["tusk.lua"] = [[return { plugins = { p = { token = "hunter2", headers = { b = "hunter2", a = 1 }, list = { "hunter2" } } } }]],
     }, function(dir)
       local r = program.run { "check", dir, "--show-config", "--set", "log.level=warn" }
       assert.are.equal(0, r.status, r.stderr)
       assert.matches('log.level%s+"warn"%s+%-%-set\n', r.stdout)
       assert.matches("plugins.p.token%s+%*%*%*%s+" .. dir:gsub("%p", "%%%0") .. "/tusk.lua\n", r.stdout)
+      assert.matches("plugins.p.headers%s+{ a, b }%s", r.stdout)
+      assert.matches("plugins.p.list%s+{ 1 of them }%s", r.stdout)
       assert.is_nil(r.stdout:find("hunter2", 1, true))
     end)
   end)

@@ -88,12 +88,21 @@ local function check_file(path, plugins, found)
   else unknown(path, text, known, names, found) end
 end
 
+-- A value as text; of a table what is in it, but not the values, some of which may be secret.
+local function shown(v)
+  if type(v) == "string" then return ("%q"):format(v) end
+  if type(v) ~= "table" then return tostring(v) end
+  if #v > 0 then return ("{ %d of them }"):format(#v) end
+  local names = require("tusk.schema").names_of(v)
+  return names[1] and ("{ %s }"):format(table.concat(names, ", ")) or "{}"
+end
+
 local function show_config(app)
   for _, section in ipairs(require("tusk.schema").names_of(app.values)) do
     local fields = app.fields[section]
     for _, name in ipairs(require("tusk.schema").names_of(app.values[section])) do
       local v = app.values[section][name]
-      local text = fields[name].secret and "***" or type(v) == "string" and ("%q"):format(v) or tostring(v)
+      local text = fields[name].secret and "***" or shown(v)
       print(("%-32s %-24s %s"):format(section .. "." .. name, text, app.sources[section][name]))
     end
   end
