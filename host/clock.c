@@ -53,7 +53,7 @@ static int op_on(lua_State *L)
     if (h->clock.on)
         return 1;
     // a whole second, so that durations of whole ones stay exact; never one that has passed
-    uint64_t from = uv_hrtime() / SECOND * SECOND + SECOND;
+    uint64_t from = host_real(h) / SECOND * SECOND + SECOND;
     h->clock.now = h->clock.from = h->now = from;
     h->clock.until = 0;
     h->clock.wall = luaL_checknumber(L, 2);
@@ -70,7 +70,7 @@ static int op_off(lua_State *L)
         return 0;
     if (timer_reserve(h, CLOCK_REAL, h->heaps[CLOCK_VIRTUAL].count))
         return luaL_error(L, "not enough memory");
-    uint64_t real = uv_hrtime();
+    uint64_t real = host_real(h);
     move_timers(h, real);
     h->clock.on = h->clock.by_hand = 0;
     h->now = real;
@@ -119,7 +119,7 @@ static int op_watch(lua_State *L)
     if (timer_reserve(h, CLOCK_REAL, 1))
         return luaL_error(L, "not enough memory");
     uint64_t after = (uint64_t)(lua_tonumber(L, 1) * 1e9);
-    timer_start(h, CLOCK_REAL, &h->watch, uv_hrtime() + after);
+    timer_start(h, CLOCK_REAL, &h->watch, host_real(h) + after);
     return 0;
 }
 

@@ -93,5 +93,7 @@ tusk_rc config_take(tusk_config *out, tusk_limits *limits, const tusk_config *c)
     if (take_limits(limits, out->limits))
         return TUSK_E_ABI;
     out->limits = NULL; // it was the caller's
+    if (!out->uv_loop != !out->on_ready)
+        return TUSK_E_ARG;
     return out->flags & ~TUSK_STRESS ? TUSK_E_ARG : TUSK_OK;
 }

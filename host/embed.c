@@ -34,19 +34,7 @@ static int run_protected(lua_State *L)
 
 tusk_rc embed_code(const char *kind)
 {
-    static const struct {
-        const char *kind;
-        tusk_rc rc;
-    } codes[] = {
-        {"argument", TUSK_E_ARG},    {"exists", TUSK_E_STATE},    {"syntax", TUSK_E_SYNTAX},
-        {"denied", TUSK_E_DENIED},   {"timeout", TUSK_E_TIMEOUT}, {"cancelled", TUSK_E_CANCELLED},
-        {"closed", TUSK_E_CLOSED},   {"cpu", TUSK_E_CPU},         {"not_found", TUSK_E_NOTFOUND},
-        {"no_memory", TUSK_E_NOMEM},
-    };
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (!strcmp(kind, codes[i].kind))
-            return codes[i].rc;
-    return TUSK_E_LUA;
+    return failure_code(kind, 0);
 }
 
 /* (error) -> its code, after its message was kept */
@@ -70,9 +58,13 @@ static int keep_error(lua_State *L)
 
 tusk_rc embed_run(struct tusk *h, lua_CFunction fn, void *ud)
 {
-    struct run r = {fn, ud};
+    return embed_protected(h, run_protected, &(struct run){fn, ud});
+}
+
+tusk_rc embed_protected(struct tusk *h, lua_CFunction fn, void *ud)
+{
     lua_State *L = h->L; // others may have values on its stack
-    int status = lua_cpcall(L, run_protected, &r);
+    int status = lua_cpcall(L, fn, ud);
     if (!status)
         return TUSK_OK;
     tusk_rc rc = TUSK_E_NOMEM;

@@ -28,6 +28,8 @@ struct embedding {
 /* Runs fn(L, ud) protected on the host's main state, with its Lua half loaded. What it raises is
  * kept for tusk_errmsg, and its kind gives the code. */
 tusk_rc embed_run(struct tusk *h, lua_CFunction fn, void *ud);
+/* The same without that half. */
+tusk_rc embed_protected(struct tusk *h, lua_CFunction fn, void *ud);
 /* Loads lua/tusk/embed.lua, if that was not done. May raise. */
 void embed_load(lua_State *L);
 /* Pushes one of its functions. */

@@ -4,8 +4,6 @@
 #include "host.h"
 #include "modules.h"
 
-#define CLOSE_NS 5000000000u /* how long a close lets tasks go on */
-
 struct tusk *tusk_of(lua_State *L)
 {
     void *ud;
@@ -52,6 +50,7 @@ static int open_modules(lua_State *L)
 {
     lua_settop(L, 0);
     luaL_openlibs(L);
+    memory_prepare(L);
     lua_newtable(L);
     inspect_open(L);
     task_open(L);
@@ -62,10 +61,13 @@ static int open_modules(lua_State *L)
     select_open(L);
     clock_open(L);
     probe_open(L);
+    unit_open(L);
+    failure_open(L);
     place_open(L);
     loader_open(L);
     embed_open(L);
     modules_open(L); // takes the table of functions as "tusk.kernel" and loads "tusk.core"
+    slice_open(L);
     return 0;
 }
 
@@ -88,12 +90,15 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
     h->root.on_error = ON_ERROR_LOG;
     h->root.is_task = 1; // in so far as it is no explicit one
     h->watch.of_watch = 1;
+    h->end.of_end = 1;
     stray_init(h);
     h->now = host_now(h);
     if (uv_mutex_init(&h->post_mutex))
         goto fail_mutex;
     if (loop_open(h))
         goto fail_loop;
+    if (borrow_open(h))
+        goto fail_borrow;
     if (embed_new(h) || memory_open_lua(h) || lua_cpcall(h->L, open_modules, NULL) ||
         memory_is_short(h))
         goto fail_lua;
@@ -103,6 +108,8 @@ tusk_rc tusk_open(const tusk_config *c, tusk_host **out)
     return TUSK_OK;
 
 fail_lua:
+    borrow_close(h);
+fail_borrow:
     h->closing = 2;
     loop_close(h);
     memory_close_lua(h);
@@ -120,7 +127,8 @@ fail_mutex:
 static void end_tasks(struct tusk *h)
 {
     h->closing = 1;
-    h->close_by = uv_hrtime() + CLOSE_NS;
+    h->close_by = uv_hrtime() + (h->ending == 3 ? 0 : CLOSE_NS);
+    timer_stop(h, &h->end);
     scope_cancel(h, &h->root, CANCEL_SHUTDOWN);
     embed_hurry(h);
     while (h->live && uv_hrtime() < h->close_by && (!loop_is_idle(h) || h->waits))
@@ -133,6 +141,7 @@ tusk_rc tusk_close(tusk_host *h)
     if (rc || !h)
         return rc;
     h->inside = 1;
+    borrow_close(h);
     end_tasks(h);
     embed_close(h);
     while (h->at_close) {
@@ -148,50 +157,8 @@ tusk_rc tusk_close(tusk_host *h)
     uv_loop_close(&h->loop);
     uv_mutex_destroy(&h->post_mutex);
     task_free_all(h);
+    unit_free_all(h);
     timer_free_all(h);
     memory_free_host(h);
     return TUSK_OK;
-}
-
-/* Keeps the text of the error on top of the stack. */
-static tusk_rc failed(tusk_host *h, tusk_rc rc)
-{
-    const char *text = lua_tostring(h->L, -1);
-    snprintf(h->message, sizeof h->message, "%s", text ? text : "error object is not a string");
-    lua_settop(h->L, 0);
-    return rc;
-}
-
-struct source {
-    const char *name, *text;
-    size_t length;
-};
-
-static int start_source(lua_State *L)
-{
-    struct source *s = lua_touserdata(L, 1);
-    lua_settop(L, 0);
-    lua_getfield(L, LUA_REGISTRYINDEX, "tusk.compile");
-    lua_pushlstring(L, s->text, s->length);
-    lua_pushstring(L, s->name);
-    lua_call(L, 2, 2);
-    if (lua_isnil(L, 1))
-        return lua_error(L);
-    lua_settop(L, 1);
-    return task_start(L, tusk_of(L), &tusk_of(L)->root, 0, TASK_INSIDE);
-}
-
-tusk_rc tusk_load_source(tusk_host *h, const char *name, const char *source, size_t length)
-{
-    struct source s = {name, source, length};
-    tusk_rc rc = host_check(h);
-    if (rc)
-        return rc;
-    if (!name || !source)
-        return host_refuse(h, TUSK_E_ARG, "a source has a name and a text");
-    if (memory_is_short(h))
-        memory_make_room(h);
-    if (memory_is_short(h))
-        return host_refuse(h, TUSK_E_NOMEM, "not enough memory");
-    return lua_cpcall(h->L, start_source, &s) ? failed(h, TUSK_E_SYNTAX) : TUSK_OK;
 }

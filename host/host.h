@@ -6,6 +6,7 @@
 #include <lua.h>
 #include <lualib.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,7 +53,7 @@ enum clock { CLOCK_REAL, CLOCK_VIRTUAL };
 
 struct timer { /* an entry of a heap; slot 0: not armed */
     uint32_t slot;
-    uint8_t of_scope, of_select, of_watch;
+    uint8_t of_scope, of_select, of_watch, of_end;
     uint8_t clock; /* what its moment is on */
 };
 
@@ -65,6 +66,7 @@ struct scope {
     uint8_t reason;           /* enum cancel_reason */
     uint8_t is_task, shielded, joining, on_error;
     uint8_t delivered; /* how often somebody inside has been told that it is cancelled */
+    uint16_t depth;    /* how many are around it; 65535: that many, or more */
 };
 
 /* What Lua holds of a task, and all that outlives it. Results that are not plain numbers: its
@@ -96,7 +98,9 @@ struct task { /* from slabs, paired with its coroutine for life and recycled wit
     uint8_t state, held;    /* held: its failure waits for an await */
     uint8_t body_first;     /* its body failed before any of its children did */
     uint8_t ok;
-    uint8_t strays; /* coroutines of the user may have left scopes open in it */
+    uint8_t strays;      /* coroutines of the user may have left scopes open in it */
+    uint8_t is_unit;     /* a plugin, or a source */
+    uint8_t is_resident; /* it only stands by */
 };
 
 struct explicit_scope { /* userdata: a scope opened inside a task */
@@ -133,6 +137,7 @@ enum callback {
     CALL_STOPPING,  /* (): a shutdown was asked for */
     CALL_STUCK,     /* (task): it has swallowed its cancellation again and again */
     CALL_WATCH,     /* (): the time that kernel.watch was given is over */
+    CALL_SLOW,      /* (id, milliseconds, task | nil): it ran so long without waiting */
     CALL_SWEPT,     /* (): the checkpoint that a sweep cancels at */
     CALL_XPCALL,    /* Lua's own xpcall */
     CALL_NAMED,     /* (held, options, fn, ...) -> task */
@@ -155,9 +160,13 @@ struct tusk {
         lua_Alloc lua; /* LuaJIT's own, wrapped to find the host from any lua_State */
         void *lua_ud;
         struct arena *arena;
+        void *ballast;
+        uint64_t spare;   /* what only those get who are to fail */
+        int collector;    /* registry reference: a function that collects */
         uint8_t opening;  /* lua_newstate runs */
         uint8_t is_short; /* the running task is to fail */
         uint64_t bytes, peak;
+        uint64_t low;        /* what was left by the last collection near the cap */
         uint64_t collect_at; /* from here on the next task has to wait for a collection */
     } memory;
     tusk_config config;
@@ -172,6 +181,14 @@ struct tusk {
     struct scope root;
     struct explicit_scope *app; /* what a shutdown cancels */
     uint32_t live, depth, last_id;
+    uint32_t residents; /* of those that live, who do not keep a program running */
+    struct unit *units;
+    struct {
+        uint64_t began, until; /* until: 0 while there is no limit */
+        uint64_t computed;     /* the same, of the thread's own time */
+        uint64_t slowest;
+        uint8_t over; /* 1: it is to fail; 2: it has been told */
+    } slice;
     uint32_t waits; /* parked on bindings' records */
     int budget;     /* inline answers left in this turn */
     int blocked;    /* > 0 while a resumer below cannot yield */
@@ -180,6 +197,9 @@ struct tusk {
     struct heap heaps[2]; /* by enum clock */
     uint64_t now, order;
     struct timer watch;
+    struct timer end;   /* of the grace of a shutdown */
+    uint64_t cancel_at; /* when that is over */
+    int ending;         /* a shutdown: 1 has begun, 2 all is cancelled, 3 nothing is waited for */
     struct {
         uint64_t now, from;  /* nanoseconds; from: as it began */
         uint64_t until;      /* up to here it moves whatever is in flight */
@@ -209,11 +229,18 @@ struct tusk {
     struct {
         lua_Hook function;
         int mask, count;
-    } users_hook;                /* put aside while one of the host's is set */
-    struct tusk_hook left;       /* starts what sees to abandoned scopes */
-    int loading;                 /* a source is compiled, outside of any task */
-    int hooked, insisting;       /* one is; that of insist.c */
-    atomic_int interrupted;      /* that of interrupt.c */
+    } users_hook;           /* put aside while one of the host's is set */
+    struct tusk_hook left;  /* starts what sees to abandoned scopes */
+    int has_plugins;        /* some were loaded by tusk_load_... */
+    int loading;            /* a load goes on */
+    int hooked, insisting;  /* one is; that of insist.c */
+    atomic_int interrupted; /* that of interrupt.c */
+    struct {
+        uint64_t next; /* bytes in use at which tusk_gc_idle begins a cycle */
+        int in_cycle;
+    } gc;
+    struct borrowed *borrowed; /* NULL: the host runs its loop itself */
+    uint64_t steps;
     int lost;                    /* a failure that nobody could be told of */
     int stopping, closing;       /* closing: 1 tasks are ended, 2 Lua goes */
     uint64_t close_by;           /* a close waits no longer; 0: for ever */
@@ -250,6 +277,9 @@ void memory_close_lua(struct tusk *h);
 int memory_collect(struct tusk *h);        /* all, protected; nonzero: a finalizer has failed */
 void memory_make_room(struct tusk *h);     /* the cap is near */
 int memory_is_short(const struct tusk *h); /* the reserve is in use */
+int memory_ensure(struct tusk *h);         /* makes room if need be; -1: there is none */
+void memory_forgive(struct tusk *h);       /* who was to fail has ended */
+void memory_prepare(lua_State *L);
 
 /* owner.c: what every function of tusk.h that is not [any] begins with */
 void owner_take(struct tusk *h);
@@ -329,6 +359,38 @@ void stray_abandon_all(struct tusk *h, struct task *t); /* the scopes that t's c
 void stray_abandon_inside(lua_State *L, struct tusk *h, struct scope *s);
 void stray_init(struct tusk *h);
 void stray_open(lua_State *L);
+
+/* unit.c: NULL: there is none */
+struct unit *unit_of_task(struct tusk *h, const struct task *t);
+struct unit *unit_around(struct tusk *h, const struct scope *s);
+const char *unit_name(const struct unit *u);
+const char *unit_running(struct tusk *h); /* the name of whose task runs */
+int unit_is_there(const struct tusk *h, const struct unit *unit);
+void unit_ran(struct unit *u, uint64_t ns);
+void unit_ended(struct tusk *h, struct task *t);
+void unit_free_all(struct tusk *h);
+int unit_stats(struct tusk *h, const char *name, tusk_stats *out); /* 0: no such name */
+void unit_open(lua_State *L);
+
+/* failure.c */
+/* The code of an error of that kind; sent: it may have been done all the same. */
+tusk_rc failure_code(const char *kind, int sent);
+void failure_tell(struct tusk *h, const tusk_failure *f); /* the embedder, if it wants to know */
+void failure_open(lua_State *L);
+
+/* slice.c: one resume, on the real clock */
+int slice_is_limited(const struct tusk *h);
+void slice_begin(struct tusk *h, uint64_t now);
+/* t: who ran, by its id; it may have ended. */
+void slice_end(struct tusk *h, struct task *t, uint32_t id, struct unit *unit, uint64_t now);
+void slice_open(lua_State *L);
+
+#define CLOSE_NS 5000000000u /* how long who is cancelled has to end */
+
+/* load.c */
+void load_end_begins(struct tusk *h, uint64_t grace_ns);
+void load_end_expired(struct tusk *h);
+int load_has_ended(const struct tusk *h); /* the shutdown is over */
 
 /* timer.c: a heap of {due, who} for each clock; the real one's is under one uv_timer */
 static inline enum clock host_clock(const struct tusk *h)
@@ -426,10 +488,15 @@ void embed_close(struct tusk *h); /* tasks have ended: nobody outside is answere
 /* loader.c */
 void loader_open(lua_State *L);
 
-/* Nanoseconds, on the clock that is on. */
+/* Nanoseconds: on the real clock, or what the embedder has for it; on the clock that is on. */
+static inline uint64_t host_real(const struct tusk *h)
+{
+    return h->config.now_ns ? h->config.now_ns(h->config.ud) : uv_hrtime();
+}
+
 static inline uint64_t host_now(const struct tusk *h)
 {
-    return h->clock.on ? h->clock.now : uv_hrtime();
+    return h->clock.on ? h->clock.now : host_real(h);
 }
 /* The moment so many seconds from now; never, if that is too far. Refreshes h->now. */
 uint64_t host_due(struct tusk *h, double seconds);
@@ -441,10 +508,27 @@ void loop_close(struct tusk *h);
  * again. */
 int loop_turn(struct tusk *h, int wait);
 int loop_is_idle(struct tusk *h);
+void loop_stop_if_asked(struct tusk *h);
+void loop_collect_if_stressed(struct tusk *h);
+void loop_hold_ended(struct tusk *h);  /* the turn's code has run */
 void loop_cancel_app(struct tusk *h);  /* as a shutdown does */
 void loop_before_poll(struct tusk *h); /* runs what was asked for before the next poll */
 /* Calls one of the Lua values with nothing, protected. */
 void host_call(struct tusk *h, enum callback which);
 void host_reference_async(struct tusk *h, int delta);
+
+/* borrow.c */
+int borrow_open(struct tusk *h); /* 0, or -1 */
+void borrow_close(struct tusk *h);
+void borrow_stepped(struct tusk *h); /* a step begins */
+void borrow_left(struct tusk *h);    /* it has ended, or there are other tasks */
+
+/* step.c: around what may write */
+struct sigpipe {
+    sigset_t mask;
+    int pending;
+};
+void sigpipe_block(struct sigpipe *before);
+void sigpipe_unblock(const struct sigpipe *before);
 
 #endif

@@ -1,13 +1,10 @@
 /* loop.c: one host's loop: a turn, running, stepping, waking. */
-#include <signal.h>
-#include <pthread.h>
-
 #include "host.h"
 
-#define SLICE_NS    2000000u            /* resumes between two polls */
-#define STRIDE      64                  /* and between two looks at the clock meanwhile */
-#define BUDGET_MAX  (UINT64_MAX / 4000) /* of a step, in microseconds; a longer one has no end */
-#define CLOSE_TURNS 10000               /* and the loop, for what is in flight: turns */
+#define SLICE_NS    2000000u     /* resumes between two polls */
+#define STRIDE      64           /* and between two looks at the clock meanwhile */
+#define STOP_NS     10000000000u /* that plugins have to end, when a stop is asked for */
+#define CLOSE_TURNS 10000        /* and the loop, for what is in flight: turns */
 
 uint64_t host_due(struct tusk *h, double seconds)
 {
@@ -63,7 +60,7 @@ void loop_cancel_app(struct tusk *h)
     scope_cancel(h, h->app ? &h->app->scope : &h->root, CANCEL_SHUTDOWN);
 }
 
-static void stop_if_asked(struct tusk *h)
+void loop_stop_if_asked(struct tusk *h)
 {
     if (!atomic_load_explicit(&h->stop, memory_order_relaxed))
         return;
@@ -71,18 +68,21 @@ static void stop_if_asked(struct tusk *h)
     if (h->stopping)
         return;
     h->stopping = 1;
-    loop_cancel_app(h);
+    if (!h->has_plugins || h->app)
+        loop_cancel_app(h);
+    else if (!h->ending)
+        load_end_begins(h, STOP_NS);
     host_call(h, CALL_STOPPING);
 }
 
-static void collect_if_stressed(struct tusk *h)
+void loop_collect_if_stressed(struct tusk *h)
 {
     if (h->config.flags & TUSK_STRESS)
         memory_collect(h);
 }
 
 /* A turn's code has run: how long did it keep others from being looked at? */
-static void hold_ended(struct tusk *h)
+void loop_hold_ended(struct tusk *h)
 {
     uint64_t ns = uv_hrtime() - h->hold.began, us = (ns + 999) / 1000;
     int bucket = us < 2 ? 0 : 64 - __builtin_clzll(us - 1); // 2^bucket is the first not below us
@@ -103,17 +103,17 @@ int loop_is_idle(struct tusk *h)
 int loop_turn(struct tusk *h, int wait)
 {
     h->now = host_now(h);
-    stop_if_asked(h);
+    loop_stop_if_asked(h);
     inspect_if_asked(h);
     task_drain(h, uv_hrtime() + SLICE_NS, STRIDE);
-    collect_if_stressed(h);
+    loop_collect_if_stressed(h);
     loop_before_poll(h);
     if (!h->live)
         return 0;
     h->now = host_now(h);
     int jumps = clock_may_jump(h);
     timer_arm(h);
-    hold_ended(h);
+    loop_hold_ended(h);
     int more = uv_run(&h->loop, wait && !h->ready_head && !jumps ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     h->hold.began = uv_hrtime();
     if (jumps)
@@ -131,74 +131,26 @@ static void on_async(uv_async_t *async)
     wait_take_posted(async->data);
 }
 
-/* Writing to what nobody reads must be an error, not the end of the process. -> whether one was
- * pending */
-static int block_sigpipe(sigset_t *old)
-{
-    sigset_t set, pending;
-    sigemptyset(&set);
-    sigaddset(&set, SIGPIPE);
-    sigpending(&pending);
-    pthread_sigmask(SIG_BLOCK, &set, old);
-    return sigismember(&pending, SIGPIPE);
-}
-
-static void unblock_sigpipe(const sigset_t *old, int was_pending)
-{
-    sigset_t set;
-    struct timespec now = {0};
-    sigemptyset(&set);
-    sigaddset(&set, SIGPIPE);
-    if (!was_pending && !sigismember(old, SIGPIPE))
-        sigtimedwait(&set, NULL, &now); // takes away what the turns have raised
-    pthread_sigmask(SIG_SETMASK, old, NULL);
-}
-
 tusk_rc tusk_run(tusk_host *h)
 {
-    sigset_t mask;
+    struct sigpipe before;
     tusk_rc rc = host_check_outside(h);
     if (rc)
         return rc;
-    int pending = block_sigpipe(&mask), stuck = 0;
+    if (h->borrowed)
+        return host_refuse(h, TUSK_E_STATE, "the loop is the program's: it runs it, and steps");
+    int stuck = 0;
     h->inside = 1;
-    while (!stuck && (h->live || h->ready_head))
+    sigpipe_block(&before);
+    while (!stuck && (h->live > h->residents || h->ready_head || (h->ending && !load_has_ended(h))))
         stuck = loop_turn(h, 1);
+    sigpipe_unblock(&before);
     h->inside = 0;
-    unblock_sigpipe(&mask, pending);
     if (h->lost) {
         h->lost = 0;
         return host_refuse(h, TUSK_E_NOMEM, "a task has failed, without memory to say more");
     }
     return stuck ? TUSK_E_STATE : TUSK_OK;
-}
-
-tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
-{
-    sigset_t mask;
-    if (host_check_outside(h))
-        return TUSK_STEP_ERROR;
-    h->inside = 1;
-    int pending = block_sigpipe(&mask);
-    int jumps = clock_may_jump(h);
-    uv_timer_stop(&h->alarm); // it is for a poll that blocks
-    uv_run(&h->loop, UV_RUN_NOWAIT);
-    h->hold.began = uv_hrtime();
-    if (jumps)
-        clock_jump(h);
-    h->now = host_now(h);
-    timer_fire(h);
-    stop_if_asked(h);
-    inspect_if_asked(h);
-    if (budget_us)
-        task_drain(h, budget_us < BUDGET_MAX ? uv_hrtime() + budget_us * 1000 : UINT64_MAX, 1);
-    collect_if_stressed(h);
-    loop_before_poll(h);
-    hold_ended(h);
-    uv_run(&h->loop, UV_RUN_NOWAIT);
-    unblock_sigpipe(&mask, pending);
-    h->inside = 0;
-    return h->ready_head ? TUSK_STEP_MORE : h->live ? TUSK_STEP_WAITING : TUSK_STEP_IDLE;
 }
 
 int tusk_wait_fd(const tusk_host *h)
@@ -214,7 +166,7 @@ int tusk_wait_ms(const tusk_host *h)
     const struct heap *timers = &h->heaps[CLOCK_REAL];
     if (!timers->count)
         return ms;
-    uint64_t now = uv_hrtime(), due = timers->entries[1].due;
+    uint64_t now = host_real(h), due = timers->entries[1].due;
     uint64_t own = due > now ? (due - now + 999999) / 1000000 : 0;
     return ms < 0 || own < (uint64_t)ms ? (int)(own > 1000000 ? 1000000 : own) : ms;
 }

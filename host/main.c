@@ -213,6 +213,21 @@ static int give_program(lua_State *L)
     return 0;
 }
 
+/* Its task is the host's own, no source of the user's. */
+static int start_program(lua_State *L)
+{
+    give_program(L);
+    lua_settop(L, 0);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "tusk.kernel");
+    lua_call(L, 1, 1);
+    lua_getfield(L, 1, "spawn_root");
+    if (luaL_loadbuffer(L, START, sizeof START - 1, "=[tusk]"))
+        return lua_error(L);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
 static int run(const struct cli_call *call)
 {
     tusk_config config;
@@ -232,9 +247,9 @@ static int run(const struct cli_call *call)
     watch_loop(tusk_loop(tusk_unstable_lua(h)));
     if (!strcmp(call->command->name, "run"))
         cli_ps_open(h);
-    if (lua_cpcall(tusk_unstable_lua(h), give_program, (void *)call) ||
-        tusk_load_source(h, "=[tusk]", START, sizeof START - 1)) {
-        fprintf(stderr, "tusk: cannot start: %s\n", tusk_errmsg(h));
+    lua_State *L = tusk_unstable_lua(h);
+    if (lua_cpcall(L, start_program, (void *)call)) {
+        fprintf(stderr, "tusk: cannot start: %s\n", lua_tostring(L, -1));
         status = 1;
     }
     if (tusk_run(h) && !status)

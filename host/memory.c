@@ -9,8 +9,10 @@
 #include "host.h"
 
 #define ARENA   (96u << 10) /* of which lua_newstate takes about 30 KiB */
+#define RESERVE (64u << 10)
 #define ALIGN   16u
 #define LEAST   (128u << 10) /* bytes between two collections near the cap */
+#define SOON    (32u << 10)  /* and when there is none left */
 #define PAUSE   200          /* LuaJIT's own, in percent */
 #define NEAR(n) ((n) / 4 * 3)
 
@@ -47,9 +49,10 @@ void memory_free_host(struct tusk *h)
 
 /* ---- counting ---- */
 
-static int fits(const struct tusk *h, size_t old, size_t size)
+static int fits(const struct tusk *h, size_t old, size_t size, uint64_t spare)
 {
-    return size <= old || size - old <= h->limits.mem_bytes - h->memory.bytes;
+    uint64_t cap = h->limits.mem_bytes - spare, bytes = h->memory.bytes;
+    return size <= old || (bytes <= cap && size - old <= cap - bytes);
 }
 
 static void count(struct tusk *h, size_t old, size_t size)
@@ -61,7 +64,7 @@ static void count(struct tusk *h, size_t old, size_t size)
 
 void *host_realloc(struct tusk *h, void *p, size_t old, size_t size)
 {
-    if (!fits(h, old, size))
+    if (!fits(h, old, size, 0))
         return NULL;
     void *q = h->config.alloc(h->config.ud, p, old, size);
     if (q || !size)
@@ -86,7 +89,8 @@ void host_free(struct tusk *h, void *p, size_t size)
 /*
  * LuaJIT may crash when lua_newstate, or string.sub and its like in the interpreter, get nothing.
  * So small blocks that cannot be had come out of the reserve, and what runs is made to fail at its
- * next instruction, where that is safe.
+ * next instruction, where that is safe. Of LuaJIT's own allocator the reserve is the last that the
+ * cap allows.
  */
 struct arena { /* ARENA bytes with this in front */
     struct arena *next;
@@ -134,7 +138,7 @@ static void leave_arena(struct arena *a, const void *p)
 static void on_short(lua_State *L, lua_Debug *ar)
 {
     struct tusk *h = tusk_of(L);
-    if (h->memory.is_short && !h->loading && !place_is_users(L, ar))
+    if (h->memory.is_short && h->current && !place_is_users(L, ar))
         return; // the host's own Lua is not to be cut in two
     int fail = h->memory.is_short;
     h->memory.is_short = 0;
@@ -145,12 +149,13 @@ static void on_short(lua_State *L, lua_Debug *ar)
     lua_error(L);
 }
 
-/* Less than there should be: the running task is to fail, and the next one waits for a collection.
- */
-static void run_short(struct tusk *h)
+/* Less than there should be: the next task waits for a collection, and the running one is to fail:
+ * later, or by LuaJIT's own error. */
+static void run_short(struct tusk *h, int later)
 {
-    h->memory.collect_at = 0;
-    if ((!h->current && !h->loading) || h->insisting || h->interrupted)
+    uint64_t soon = h->memory.low + SOON; // had it just been collected, that would not help
+    h->memory.collect_at = soon < h->memory.collect_at ? soon : h->memory.collect_at;
+    if (!later || (!h->current && !h->loading) || h->insisting || h->interrupted)
         return;
     h->memory.is_short = 1;
     hook_set(h->L, h, on_short, 1);
@@ -158,11 +163,11 @@ static void run_short(struct tusk *h)
 
 /* ---- Lua's: by LuaJIT's own allocator, unless the embedder has given one ---- */
 
-static void *backing(struct tusk *h, void *p, size_t old, size_t size)
+static void *backing(struct tusk *h, void *p, size_t old, size_t size, uint64_t spare)
 {
     if (!h->memory.lua)
         return host_realloc(h, p, old, size);
-    if (!fits(h, old, size))
+    if (!fits(h, old, size, spare))
         return NULL;
     void *q = h->memory.lua(h->memory.lua_ud, p, old, size);
     if (q || !size)
@@ -180,7 +185,7 @@ static void *move(struct tusk *h, void *p, size_t old, void *q, size_t size)
     if (a)
         leave_arena(a, p);
     else if (p)
-        backing(h, p, old, 0);
+        backing(h, p, old, 0, 0);
     return q;
 }
 
@@ -192,13 +197,17 @@ static void *lua_alloc(void *ud, void *p, size_t old, size_t size)
         leave_arena(a, p);
         return NULL;
     }
-    void *q = h->memory.opening ? NULL : backing(h, a ? NULL : p, a ? 0 : old, size);
+    uint64_t spare = h->memory.lua ? h->memory.spare : 0;
+    void *q = h->memory.opening ? NULL : backing(h, a ? NULL : p, a ? 0 : old, size, spare);
     if (q || !size)
         return a ? move(h, p, old, q, size) : q;
-    q = from_arena(h->memory.arena, size);
-    if (q && !h->memory.opening)
-        run_short(h); // else LuaJIT fails by itself, here
-    return move(h, p, old, q, size);
+    if (h->memory.lua) // LuaJIT takes its blocks back itself at the end: they are its own
+        q = spare ? backing(h, p, old, size, 0) : NULL;
+    else
+        q = move(h, p, old, from_arena(h->memory.arena, size), size);
+    if (!h->memory.opening)
+        run_short(h, q != NULL);
+    return q;
 }
 
 static lua_State *open_given(struct tusk *h)
@@ -238,13 +247,34 @@ static lua_State *open_internal(struct tusk *h)
         return NULL;
     h->memory.lua = lua_getallocf(L, &h->memory.lua_ud);
     size_t own = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
-    if (!fits(h, 0, own) || lua_cpcall(L, place_restorer, NULL)) {
+    if (!fits(h, 0, own, RESERVE) || lua_cpcall(L, place_restorer, NULL)) {
         lua_close(L);
         return NULL;
     }
     count(h, 0, own);
     lua_setallocf(L, lua_alloc, h);
     return L;
+}
+
+/* A block that is let go while the collector works: LuaJIT's needs memory itself, for a smaller
+ * table of strings, and does not get on without. */
+static size_t ballast_size(const struct tusk *h)
+{
+    uint64_t cap = h->limits.mem_bytes;
+    return cap == UINT64_MAX || cap / 16 < LEAST ? LEAST : (size_t)(cap / 16);
+}
+
+static int take_ballast(struct tusk *h)
+{
+    if (!h->memory.ballast)
+        h->memory.ballast = host_realloc(h, NULL, 0, ballast_size(h));
+    return h->memory.ballast ? 0 : -1;
+}
+
+static void drop_ballast(struct tusk *h)
+{
+    host_free(h, h->memory.ballast, ballast_size(h));
+    h->memory.ballast = NULL;
 }
 
 static int is_internal(const struct tusk *h)
@@ -259,8 +289,11 @@ static int is_internal(const struct tusk *h)
 
 int memory_open_lua(struct tusk *h)
 {
-    int wants_arena = !is_internal(h) || h->limits.mem_bytes != UINT64_MAX;
-    if (wants_arena && add_arena(h))
+    if (!is_internal(h) && add_arena(h))
+        return -1;
+    if (is_internal(h) && h->limits.mem_bytes != UINT64_MAX)
+        h->memory.spare = RESERVE;
+    if ((h->memory.arena || h->memory.spare) && take_ballast(h))
         return -1;
     h->L = is_internal(h) ? open_internal(h) : open_given(h);
     return h->L ? 0 : -1;
@@ -271,6 +304,7 @@ void memory_close_lua(struct tusk *h)
     if (h->L)
         lua_close(h->L);
     h->L = NULL;
+    drop_ballast(h);
     for (struct arena *next; h->memory.arena; h->memory.arena = next) {
         next = h->memory.arena->next;
         host_free(h, h->memory.arena, ARENA);
@@ -285,11 +319,22 @@ static int collect(lua_State *L)
     return 0;
 }
 
+void memory_prepare(lua_State *L)
+{
+    lua_pushcfunction(L, collect);
+    tusk_of(L)->memory.collector = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 int memory_collect(struct tusk *h)
 {
-    int failed = lua_cpcall(h->L, collect, NULL); // a finalizer may fail
+    int heavy = h->memory.arena || h->memory.spare;
+    drop_ballast(h);
+    lua_rawgeti(h->L, LUA_REGISTRYINDEX, h->memory.collector); // lua_cpcall would need memory
+    int failed = lua_pcall(h->L, 0, 0, 0);                     // a finalizer may fail
     if (failed)
         lua_pop(h->L, 1);
+    if (heavy)
+        take_ballast(h);
     return failed;
 }
 
@@ -303,16 +348,34 @@ static void set_pause(struct tusk *h, uint64_t cap)
 
 int memory_is_short(const struct tusk *h)
 {
-    return h->memory.arena && h->memory.arena->blocks != 0;
+    if (h->memory.arena)
+        return h->memory.arena->blocks != 0;
+    return h->memory.spare && h->memory.bytes > h->limits.mem_bytes - RESERVE;
+}
+
+void memory_forgive(struct tusk *h)
+{
+    h->memory.is_short = 0;
+    hook_end(h->L, h);
+}
+
+int memory_ensure(struct tusk *h)
+{
+    if (h->memory.is_short)
+        memory_forgive(h);
+    if (memory_is_short(h) || h->memory.bytes >= h->memory.collect_at)
+        memory_make_room(h);
+    return memory_is_short(h) ? -1 : 0;
 }
 
 void memory_make_room(struct tusk *h)
 {
     uint64_t cap = h->limits.mem_bytes;
     memory_collect(h);
-    if (memory_is_short(h))
+    if (h->memory.arena && memory_is_short(h))
         add_arena(h); // what lives in the old one may live for long
     set_pause(h, cap);
+    h->memory.low = h->memory.bytes;
     uint64_t left = cap > h->memory.bytes ? cap - h->memory.bytes : 0;
     uint64_t next = h->memory.bytes + (left / 4 > LEAST ? left / 4 : LEAST);
     h->memory.collect_at = next > NEAR(cap) ? next : NEAR(cap);

@@ -165,9 +165,9 @@ static int op_plugins(lua_State *L)
 static int op_use(lua_State *L)
 {
     static const char *const names[] = {
-        "error",     "cancelled", "refuse", "handler",    "outcome", "failed", "unhandled",
-        "deadlock",  "stopping",  "stuck",  "watch",      "swept",   "xpcall", "named",
-        "abandoned", "task",      "strays", "coroutines", NULL};
+        "error",    "cancelled", "refuse", "handler", "outcome",    "failed", "unhandled",
+        "deadlock", "stopping",  "stuck",  "watch",   "slow",       "swept",  "xpcall",
+        "named",    "abandoned", "task",   "strays",  "coroutines", NULL};
     struct tusk *h = HOST(L);
     int which = luaL_checkoption(L, 1, NULL, names);
     lua_settop(L, 2);
@@ -210,7 +210,7 @@ static int op_log(lua_State *L)
     size_t n;
     const char *line = luaL_checklstring(L, 2, &n);
     if (h->config.log)
-        h->config.log(h->config.ud, (tusk_level)lua_tointeger(L, 1), NULL, line, n);
+        h->config.log(h->config.ud, (tusk_level)lua_tointeger(L, 1), unit_running(h), line, n);
     return 0;
 }
 
@@ -263,6 +263,11 @@ void modules_open(lua_State *L)
     luaL_register(L, NULL, functions);
     lua_pushlightuserdata(L, PARK(HOST(L)));
     lua_setfield(L, -2, "PARK");
+    uint64_t seed = HOST(L)->config.seed;
+    if (seed) {
+        lua_pushnumber(L, (double)(uint32_t)(seed ^ seed >> 32));
+        lua_setfield(L, -2, "chance");
+    }
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "loaded");
     lua_pushvalue(L, -3);

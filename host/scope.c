@@ -12,6 +12,7 @@ static void link_in(struct scope *parent, struct scope *s)
         parent->child->prev = s;
     parent->child = s;
     parent->live++;
+    s->depth = parent->depth < UINT16_MAX ? (uint16_t)(parent->depth + 1) : UINT16_MAX;
 }
 
 void scope_link(struct scope *parent, struct scope *s)

@@ -76,7 +76,7 @@ static struct task *record_get(lua_State *L, struct tusk *h)
     t->own.task = t;
     t->scope = &t->own;
     t->wait = NULL;
-    t->body_first = t->strays = 0;
+    t->body_first = t->strays = t->is_unit = t->is_resident = 0;
     return t;
 }
 
@@ -220,8 +220,11 @@ static int handler_failed(struct task *t)
 static void lose(struct tusk *h)
 {
     static const char line[] = "tusk: a task has failed, and there was no memory to say more";
+    static const tusk_failure failure = {
+        .rc = TUSK_E_NOMEM, .kind = "memory", .message = "not enough memory", .traceback = ""};
     h->lost = 1;
-    if (h->config.log)
+    failure_tell(h, &failure);
+    if (h->config.log && !h->config.error)
         h->config.log(h->config.ud, TUSK_LOG_ERROR, NULL, line, sizeof line - 1);
 }
 
@@ -259,6 +262,8 @@ static struct scope *end_one(struct tusk *h, struct task *t)
     }
     if (d->state == TASK_FAILED && !t->held && owner->on_error == ON_ERROR_FAIL)
         scope_cancel(h, owner, CANCEL_SIBLING);
+    if (t->is_unit)
+        unit_ended(h, t);
     d->task = NULL;
     t->state = d->state;
     h->live--;
@@ -334,22 +339,59 @@ static void run(struct tusk *h, struct task *t)
     h->blocked = blocked;
 }
 
+static struct task *take_first(struct tusk *h)
+{
+    if (h->probe.seed)
+        probe_shuffle(h);
+    struct task *t = h->ready_head;
+    h->ready_head = t->next;
+    if (!h->ready_head)
+        h->ready_tail = NULL;
+    return t;
+}
+
+static void run_one(struct tusk *h, struct task *t)
+{
+    h->budget = INLINE_MAX;
+    if (t->is_resident) {
+        t->is_resident = 0;
+        h->residents--;
+    }
+    if (h->memory.is_short)
+        memory_forgive(h);
+    if (h->memory.bytes >= h->memory.collect_at)
+        memory_make_room(h);
+    run(h, t);
+    if (h->probe.due)
+        probe_cancel(h);
+}
+
+/* The same, with a look at the clock after each. */
+static void drain_timed(struct tusk *h, uint64_t until)
+{
+    uint64_t now = uv_hrtime();
+    while (h->ready_head) { // one at least
+        struct task *t = take_first(h);
+        uint32_t id = t->handle->id;
+        struct unit *unit = unit_around(h, t->scope);
+        slice_begin(h, now);
+        run_one(h, t);
+        now = uv_hrtime();
+        slice_end(h, t, id, unit, now);
+        if (now >= until)
+            return;
+    }
+}
+
 void task_drain(struct tusk *h, uint64_t until, int every)
 {
     int left = every;
+    if (every == 1 || slice_is_limited(h)) {
+        drain_timed(h, until);
+        return;
+    }
     while (h->ready_head) {
-        if (h->probe.seed)
-            probe_shuffle(h);
-        struct task *t = h->ready_head;
-        h->ready_head = t->next;
-        if (!h->ready_head)
-            h->ready_tail = NULL;
-        h->budget = INLINE_MAX;
-        if (h->memory.bytes >= h->memory.collect_at)
-            memory_make_room(h);
-        run(h, t);
-        if (h->probe.due)
-            probe_cancel(h);
+        run_one(h, take_first(h));
         left -= 1 + INLINE_MAX - h->budget; // what was answered inline took its time too
         if (left > 0)
             continue;
@@ -438,9 +480,20 @@ static int may_run_now(lua_State *L, const struct tusk *h, int how)
     return h->depth < NEST_MAX && !(how & TASK_LATER) && lua_gc(L, LUA_GCISRUNNING, 0);
 }
 
+static void check_limits(lua_State *L, struct tusk *h, const struct scope *s)
+{
+    if (h->live >= h->limits.max_tasks)
+        tusk_fail(L, "limit.tasks", "%d tasks live already: the host's limit max_tasks",
+                  (int)h->live);
+    if (s->depth >= h->limits.max_depth)
+        tusk_fail(L, "limit.depth", "%d scopes are around it already: the host's limit max_depth",
+                  (int)s->depth);
+}
+
 int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how)
 { // L: .. fn args; a C function's stack has room for the rest
     luaL_checktype(L, -nargs - 1, LUA_TFUNCTION);
+    check_limits(L, h, s);
     struct handle *d = push_new_handle(L, h);
     if (how & TASK_AT_SITE)
         d->spawner = lua_touserdata(L, lua_upvalueindex(2));
@@ -460,6 +513,7 @@ int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how
     load(L, t, nargs);
     scope_link(s, &t->own);
     h->live++;
+    borrow_left(h);
     if (may_run_now(L, h, how))
         run(h, t);
     else

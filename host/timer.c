@@ -84,6 +84,8 @@ static void fire_first(struct tusk *h, struct heap *q)
         select_expired(h, timer);
     else if (timer->of_watch)
         host_call(h, CALL_WATCH);
+    else if (timer->of_end)
+        load_end_expired(h);
     else
         task_ready(h, (struct task *)((char *)timer - offsetof(struct task, timer)), 0);
 }
@@ -100,7 +102,7 @@ void timer_fire(struct tusk *h)
     if (h->clock.on)
         fire(h, CLOCK_VIRTUAL, h->clock.now);
     if (h->heaps[CLOCK_REAL].count)
-        fire(h, CLOCK_REAL, h->clock.on ? uv_hrtime() : h->now);
+        fire(h, CLOCK_REAL, h->clock.on ? host_real(h) : h->now);
 }
 
 void timer_free_all(struct tusk *h)
@@ -127,19 +129,24 @@ static void alarm_rang(uv_timer_t *alarm)
     (void)alarm; // the turn that polled fires what is due
 }
 
+/* Whole milliseconds, rounded up. */
+static uint64_t time_left(uint64_t due, uint64_t now)
+{
+    return due > now ? (due - now - 1) / 1000000 + 1 : 0;
+}
+
 void timer_arm(struct tusk *h)
 {
     const struct heap *q = &h->heaps[CLOCK_REAL];
-    uint64_t now = uv_hrtime(), due = q->count ? q->entries[1].due : UINT64_MAX;
-    if (h->close_by && h->close_by < due)
-        due = h->close_by;
-    if (!q->count && due == UINT64_MAX) {
+    if (!q->count && !h->close_by) {
         uv_timer_stop(&h->alarm);
         return;
     }
+    uint64_t left = q->count ? time_left(q->entries[1].due, host_real(h)) : UINT64_MAX;
+    uint64_t closes = h->close_by ? time_left(h->close_by, uv_hrtime()) : UINT64_MAX;
     uv_update_time(&h->loop);
     // it repeats: libuv fires what is due before it polls, and would then poll without an end
-    uv_timer_start(&h->alarm, alarm_rang, due > now ? (due - now - 1) / 1000000 + 1 : 0, 1);
+    uv_timer_start(&h->alarm, alarm_rang, left < closes ? left : closes, 1);
     if (only_watched(h) && !h->close_by)
         uv_unref((uv_handle_t *)&h->alarm);
     else

@@ -86,13 +86,14 @@ typedef struct {
 #define TUSK_STRESS 1u /* flag: collect garbage fully at every turn of the loop: for tests */
 
 typedef struct {
-    uint32_t struct_size, abi;    /* filled in by tusk_config_init */
-    void *ud;                     /* handed to every callback below */
-    tusk_alloc_fn alloc;          /* NULL: the library's own */
-    tusk_log_fn log;              /* NULL: the log is dropped */
-    tusk_error_fn error;          /* NULL: such failures are lines of the log */
-    void (*on_ready)(void *ud);   /* with uv_loop: there is something to resume */
-    void *uv_loop;                /* NULL: the host makes its own; else the caller's uv_loop_t */
+    uint32_t struct_size, abi;  /* filled in by tusk_config_init */
+    void *ud;                   /* handed to every callback below */
+    tusk_alloc_fn alloc;        /* NULL: the library's own */
+    tusk_log_fn log;            /* NULL: the log is dropped */
+    tusk_error_fn error;        /* NULL: such failures are lines of the log */
+    void (*on_ready)(void *ud); /* with uv_loop: it is time for a step, which it may make itself */
+    void *uv_loop;              /* NULL: the host runs a loop itself; else the caller's uv_loop_t,
+                                   which the caller runs, once more after tusk_close */
     uint64_t (*now_ns)(void *ud); /* NULL: the monotonic clock; must never go back */
     uint64_t seed;                /* 0: chance is the system's; else always the same */
     const tusk_limits *limits;    /* NULL: the defaults; copied by tusk_open */
@@ -115,10 +116,15 @@ TUSK_EXPORT const char *tusk_strerror(tusk_rc rc); /* [any] */
 TUSK_EXPORT tusk_rc tusk_open(const tusk_config *c, tusk_host **out);
 /* The calling thread becomes the owner. The former one must not be using the host. */
 TUSK_EXPORT tusk_rc tusk_adopt(tusk_host *h);
+/*
+ * Begins the end: nothing more is loaded, sources are cancelled, plugins stopped, last loaded
+ * first. Keep stepping until TUSK_STEP_DONE. After grace_ms what is left is cancelled.
+ */
+TUSK_EXPORT tusk_rc tusk_shutdown(tusk_host *h, uint64_t grace_ms);
 /* Cancels what is left, waits for work in flight, frees everything. h may be NULL. */
 TUSK_EXPORT tusk_rc tusk_close(tusk_host *h);
-/* [any], also from a signal handler: asks for the end: at the next turn what runs is cancelled.
- */
+/* [any], also from a signal handler: asks for the end: at the next turn sources are cancelled,
+ * or a shutdown begins if there are plugins. */
 TUSK_EXPORT void tusk_stop(tusk_host *h);
 /* On the owner's thread, from its signal handler: tusk_stop, and Lua code that computes there is
  * cancelled before its next instruction. What LuaJIT has compiled goes on until it leaves its loop.
@@ -129,9 +135,27 @@ TUSK_EXPORT const char *tusk_errmsg(const tusk_host *h);
 
 /* ---- loading ---- */
 
-/* Compiles source (Lua with @, text only) and starts it as a task; name appears in its errors. */
+/*
+ * A load is a task, which runs at once until it first waits. What fails until then is told by the
+ * code, tusk_errmsg and the error callback; what fails later, by the callback alone. Inside a
+ * callback a load begins in the next step.
+ */
+
+/* Compiles source (Lua with @, text only) and runs it. name appears in its errors, and in
+ * tusk_unload; several may have the same. */
 TUSK_EXPORT tusk_rc tusk_load_source(tusk_host *h, const char *name, const char *source,
                                      size_t length);
+/* The plugin at a path: a file, or a folder with an init.lua. name: what it calls itself; one that
+ * is only a function is called that. TUSK_E_STATE: there is one already. */
+TUSK_EXPORT tusk_rc tusk_load_plugin(tusk_host *h, const char *name, const char *path);
+/* Either a script directory (there is a main.lua, plugins/ or tusk.lua), as `tusk run dir` has it:
+ * paths, configuration, migrations, plugins, then main.lua, under the name "main"; or a folder
+ * whose entries are plugins. If one cannot be set up, none stays. */
+TUSK_EXPORT tusk_rc tusk_load_dir(tusk_host *h, const char *dir);
+/* Begins to end what was loaded under that name: its tasks are cancelled, a plugin is torn down.
+ * The name can be loaded again at once: that waits. Global variables that it has set stay.
+ * TUSK_E_STATE: another plugin requires it. */
+TUSK_EXPORT tusk_rc tusk_unload(tusk_host *h, const char *name);
 
 /* ---- driving ---- */
 
@@ -139,13 +163,17 @@ typedef enum {
     TUSK_STEP_ERROR = -1, /* the wrong thread, or inside a callback */
     TUSK_STEP_IDLE,       /* no task is left */
     TUSK_STEP_MORE,       /* some are ready */
-    TUSK_STEP_WAITING     /* all that are left wait */
+    TUSK_STEP_WAITING,    /* all that are left wait */
+    TUSK_STEP_DONE        /* the shutdown is over */
 } tusk_step_state;
 /*
  * Polls once, resumes ready tasks for at most budget_us microseconds (overrun: one resume), and
  * polls again for what they have begun. Never blocks. 0 polls only.
  */
 TUSK_EXPORT tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us);
+/* Spends at most budget_us (overrun: one step of the collector) on garbage, when there is enough of
+ * it to be worth it. Returns the bytes freed. Without it LuaJIT collects in the steps. */
+TUSK_EXPORT uint64_t tusk_gc_idle(tusk_host *h, uint64_t budget_us);
 /* Runs until no task is left. TUSK_E_STATE: some are, and nothing can ever wake them. */
 TUSK_EXPORT tusk_rc tusk_run(tusk_host *h);
 /* For a poll set of one's own, to be read after every step: the descriptor to watch, and how many
@@ -155,6 +183,25 @@ TUSK_EXPORT int tusk_wait_ms(const tusk_host *h);
 TUSK_EXPORT void tusk_wakeup(tusk_host *h); /* [any] ends a blocking wait early */
 
 /* ---- looking inside ---- */
+
+typedef struct {
+    uint32_t struct_size;      /* filled in by tusk_stats_init */
+    uint32_t tasks;            /* alive; plugins that only stand by are not counted */
+    uint32_t ready;            /* of these */
+    uint32_t ops;              /* operators that wait */
+    uint32_t fds;              /* descriptors that the loop watches */
+    uint64_t lua_bytes;        /* what Lua has in use, garbage too */
+    uint64_t bytes;            /* all of the host: what limits.mem_bytes caps */
+    uint64_t peak_bytes;       /* the most that was */
+    uint64_t steps;            /* calls of tusk_step */
+    uint64_t slowest_slice_us; /* the longest resume: in steps; in tusk_run if there is a limit */
+} tusk_stats;
+TUSK_EXPORT void tusk_stats_init_sized(tusk_stats *s, uint32_t size);
+#define tusk_stats_init(s) tusk_stats_init_sized((s), (uint32_t)sizeof *(s))
+
+/* plugin: NULL for the whole host; else tasks, ready, ops and slowest_slice_us of what was loaded
+ * under that name. */
+TUSK_EXPORT tusk_rc tusk_get_stats(tusk_host *h, const char *plugin, tusk_stats *s);
 
 /* [any], also from a signal handler: has the tree of tasks logged at the next turn: who waits,
  * where, since when. */

@@ -26,6 +26,9 @@ void *tusk_wait_new(lua_State *L, size_t size, const struct tusk_wait_ops *ops)
     struct tusk *h = tusk_of(L);
     wait_check(L, h);
     luaL_checkstack(L, 8, "a wait");
+    if (h->waits >= h->limits.max_ops)
+        tusk_fail(L, "limit.ops", "%d operators wait already: the host's limit max_ops",
+                  (int)h->waits);
     struct tusk_wait *w = lua_newuserdata(L, size);
     memset(w, 0, size);
     w->ops = ops;
@@ -209,7 +212,7 @@ static int op_sleep(lua_State *L)
         return luaL_error(L, "not enough memory");
     uint64_t due = host_due(h, seconds);
     if (clock != host_clock(h))
-        due = uv_hrtime() + (due - h->now);
+        due = host_real(h) + (due - h->now);
     timer_start(h, clock, &h->current->timer, due);
     return task_park(L, h);
 }

@@ -146,7 +146,8 @@ end
 function at.refresh(name)
   for cell in pairs(cells) do
     if cell.name == name then
-      local ok, v = pcall(find, cell)
+      local ok, v = operators.exists(name), nil -- to look for one that is not there may wait
+      if ok then ok, v = pcall(find, cell) end
       cell[1] = ok and v ~= nil and v or missing(cell)
       for key in pairs(cell.known or {}) do cell.known[key] = nil end
       if cell.direct then setupvalue(cell.direct, 1, cell[1] ~= cell.own and cell[1] or nil) end

@@ -40,9 +40,9 @@ function chance.over(system)
   return generator
 end
 
---- From here on `@random`, `@select`, `math.random` and the order of tasks that are ready are those of the seed.
+--- From here on `@random`, `@select` and `math.random` are those of the seed.
 ---@param n integer|nil nil: as they come
-function chance.seed(n)
+function chance.values(n)
   if n ~= nil then
     check.integer("seed", n)
     math.randomseed(n)
@@ -50,6 +50,11 @@ function chance.seed(n)
   state = n and bit.tobit(n * 2 + 1)
   for _ = 1, n and 8 or 0 do word() end -- small seeds are alike at first
   select_.seed(n or 0)
+end
+
+--- The same, and the order of tasks that are ready.
+function chance.seed(n)
+  chance.values(n)
   kernel.seed(n)
 end
 

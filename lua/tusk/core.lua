@@ -75,6 +75,7 @@ local function deadlock()
 end
 
 kernel.use("refuse", refuse)
+kernel.use("slow", function(...) require("tusk.report").slow(...) end)
 kernel.use("stuck", function(t) require("tusk.report").stuck(t) end)
 kernel.on_dump(function() kernel.log(1, require("tusk.inspect").text()) end)
 kernel.use("stopping", function() end)
@@ -104,5 +105,6 @@ end
 
 package.loaded["tusk.core"] = core -- operators may ask for it while it still loads
 install()
+if kernel.chance then require("tusk.chance").values(kernel.chance) end -- the embedder's seed
 
 return core

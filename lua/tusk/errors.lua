@@ -178,6 +178,8 @@ local function shown(value)
   return ok and text or type(value)
 end
 
+errors.shown = shown
+
 --- Something raised, as an error object: tables as they are, anything else once as kind "lua".
 function errors.wrap(value)
   if type(value) == "table" then return value end

@@ -71,6 +71,16 @@ function events.subscribe(event, fn)
   return sub
 end
 
+--- Does something subscribe to events for this scope?
+function events.has_listener(s)
+  for event in pairs(subscribed) do
+    for _, sub in ipairs(prune(event)) do
+      if sub.scope == s then return true end
+    end
+  end
+  return false
+end
+
 -- A manifest's handler is called with the plugin's context before the event's values.
 local function of_plugin(p, event)
   local fn = p.manifest.on and p.manifest.on[event]

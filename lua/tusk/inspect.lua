@@ -75,6 +75,12 @@ function inspect.tasks(report)
   return list
 end
 
+--- One of them.
+---@return tusk.Inspected
+function inspect.one(task)
+  return describe(task)
+end
+
 local STATES = { parked = "waits", joining = "waits for its tasks", running = "runs", ready = "is ready" }
 
 --- One task as a line: `task 3 "mail" waits for task 4 since 0.3 s in await at app/main.lua:14`.

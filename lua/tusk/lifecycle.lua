@@ -6,6 +6,7 @@ local operators = require "tusk.operators"
 local report = require "tusk.report"
 local running = require "tusk.running"
 local scope = require "tusk.scope"
+local wait = require "tusk.wait"
 
 local lifecycle = {}
 
@@ -82,7 +83,7 @@ local function live(p, cfg)
     services(p, s)
     running.enter(p)
     set_state(p, "ready")
-    core.Queue.new():park() -- until it is cancelled
+    wait.reside() -- until it is cancelled
   end)
 end
 
@@ -93,6 +94,7 @@ local function withdraw(p)
 end
 
 local function run(p, cfg)
+  kernel.unit(p.manifest.name)
   local ok, e = xpcall(live, errors.at_base, p, cfg)
   if ok and p.manifest.teardown then ok, e = xpcall(p.manifest.teardown, errors.at_base, p.context) end
   withdraw(p)
@@ -100,17 +102,22 @@ local function run(p, cfg)
   set_state(p, ok and "ended" or "failed")
 end
 
+local function start_below(p, fn, ...)
+  return core.spawn({ name = "plugin " .. p.manifest.name }, fn, ...)
+end
+
 --- Starts the tasks of plugins, in the given order; independent ones are set up side by side.
 ---@param order table[] from manifest.order
 ---@param configs table section → values
-function lifecycle.launch(order, configs)
-  local changed = core.Queue.new()
+---@param opts table|nil { changed = the queue for all plugins, start = fn(p, fn, ...) starts the task of one }
+function lifecycle.launch(order, configs, opts)
+  local changed, start = opts and opts.changed or core.Queue.new(), opts and opts.start or start_below
   for _, p in ipairs(order) do
     p.state, p.changed = "waiting", changed
     for name in pairs(p.manifest.operators or {}) do operators.announce(name, p.manifest.name) end
   end
   for _, p in ipairs(order) do
-    p.task = core.spawn({ name = "plugin " .. p.manifest.name }, run, p, configs["plugins." .. p.manifest.name] or {})
+    p.task = start(p, run, p, configs["plugins." .. p.manifest.name] or {})
   end
 end
 
@@ -207,14 +214,14 @@ end
 ---@return function dismiss ends the watch
 function lifecycle.watch(seconds, abandon)
   local over = core.Queue.new()
-  local function wait()
+  local function wait_and_abandon()
     errors.names[kernel.current()] = "shutdown"
     local ended = pcall(core.shield, core.timeout, seconds, over.park, over)
     if ended then return end
     kernel.log(3, ("tusk: not ended within %gs: %s"):format(seconds, names_left()))
     abandon(1)
   end
-  kernel.spawn_root(wait)
+  kernel.spawn_root(wait_and_abandon)
   return function() over:wake() end
 end
 

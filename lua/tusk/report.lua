@@ -15,16 +15,39 @@ local function log_error(err)
   kernel.log(3, ok and text or tostring(err)) -- there may be no memory for more
 end
 
---- A child of the application's or a plugin's own scope failed: logged, the others go on.
-function report.unhandled(err)
+-- The embedder, if it has asked to be told of failures -> whether it has.
+local function tell_embedder(err, task)
+  local e = errors.wrap(err)
+  local kind, trace = rawget(e, "kind"), rawget(e, "traceback")
+  return kernel.failed(task, type(kind) == "string" and kind or "lua", errors.shown(e),
+    type(trace) == "string" and trace or "", rawget(e, "sent") == true)
+end
+
+--- A child of the application's or a plugin's own scope failed: told, the others go on.
+---@param err any
+---@param task tusk.Task|nil whose failure it is
+function report.unhandled(err, task)
   report.failures = report.failures + 1
-  log_error(err)
+  if not tell_embedder(err, task) then log_error(err) end
 end
 
 --- A callback of luv failed.
 function report.callback(err)
-  report.failures = report.failures + 1
-  log_error(errors.wrap(err))
+  report.unhandled(errors.wrap(err))
+end
+
+--- One resume of a task took longer than the embedder's limit allows without a word.
+---@param id integer
+---@param ms number
+---@param task tusk.Task|nil unless it has ended
+function report.slow(id, ms, task)
+  local name, place = "task " .. id, ""
+  if task then
+    local on = require("tusk.inspect").one(task)
+    name = tostring(task)
+    if on.site then place = (", up to %s:%d"):format(on.site.file, on.site.line) end
+  end
+  kernel.log(2, ("%s ran for %.1f ms without waiting%s"):format(name, ms, place))
 end
 
 --- A task has caught `cancelled` a hundred times and gone on: told, for it is about to be ended all the same.
@@ -77,7 +100,7 @@ function report.deadlock()
   local err = errors.new("deadlock", "every task waits, and nothing can wake any of them",
     { help = lines_of(list, circles, found), waits = list, circles = {} })
   for i, tasks in ipairs(circles) do err.circles[i] = ids(tasks) end
-  if not (report.app and kernel.scope_fail(report.app, err)) then log_error(err) end
+  if not (report.app and kernel.scope_fail(report.app, err)) and not tell_embedder(err) then log_error(err) end
 end
 
 return report

@@ -58,6 +58,14 @@ local function end_load(name, load, ok, value)
   return value
 end
 
+-- Before there are tasks, and in callbacks of luv. What Lua's own leaves of a load that failed would be taken for a module.
+local function require_outside(name)
+  local ok, value = pcall(c_require, name)
+  if ok then return value end
+  loaded[name] = nil
+  error(value, 0)
+end
+
 --- require: concurrent callers share one load; a failed or cancelled one may be tried again.
 function modules.require(name)
   if type(name) ~= "string" then
@@ -68,7 +76,7 @@ function modules.require(name)
     local value = loaded[name]
     if value == nil then value = own[name] end
     if value ~= nil and value ~= false then return value end
-    if not me then return c_require(name) end -- before there are tasks, and in callbacks of luv
+    if not me then return require_outside(name) end
     load = { task = me, queue = wait.Queue.new() }
     loading[name] = load
     return end_load(name, load, xpcall(run, errors.note, name))
@@ -85,6 +93,16 @@ function modules.dofile(path)
   return fn()
 end
 
+local paths = {} -- module → the file it was found in
+
+--- What was loaded from a folder is loaded again when it is next required.
+---@param dir string
+function modules.forget(dir)
+  for name, path in pairs(paths) do
+    if path:sub(1, #dir + 1) == dir .. "/" then loaded[name], paths[name] = nil, nil end
+  end
+end
+
 local function find_file(name)
   local tried = {}
   for template in package.path:gmatch("[^;]+") do
@@ -92,6 +110,7 @@ local function find_file(name)
     local file = io.open(path, "rb")
     if file then
       file:close()
+      paths[name] = path
       return path
     end
     tried[#tried + 1] = "\n\tno file '" .. path .. "'"

@@ -29,6 +29,11 @@ function wait.yield()
   if c_yield() then cancelled() end
 end
 
+--- Parks until the task is cancelled. It only stands by: a program that has nothing else to do ends.
+function wait.reside()
+  if kernel.reside() then cancelled() end
+end
+
 -- A line of waiting tasks, first in, first out. A cancelled waiter leaves it by itself.
 local Queue = { __name = "tusk.Queue" }
 Queue.__index = Queue

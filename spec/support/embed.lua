@@ -35,4 +35,20 @@ function embed.says(name, expected, ...)
   end)
 end
 
+--- Builds and runs one that says "PROMISE: yes" or "PROMISE: NO" line by line, so many: all must hold.
+---@param name string
+---@param promises integer
+function embed.holds(name, promises, ...)
+  local args = { ... }
+  embed.with(name, function(run)
+    local r = run(unpack(args))
+    local held, broken = 0, {}
+    for line in r.stdout:gmatch("[^\n]+") do
+      if line:find(": yes$") then held = held + 1 else broken[#broken + 1] = line end
+    end
+    assert.same({ held = promises, broken = {}, status = 0, stderr = "" },
+      { held = held, broken = broken, status = r.status, stderr = r.stderr })
+  end)
+end
+
 return embed
