@@ -119,7 +119,8 @@ local function define_configured(cfg, log)
       for key, value in pairs(opts) do limits[key] = value end
       local fn = type_of(name, limits, log)
       limits.module, limits.call = nil, nil
-      tasks.define(name, limits, fn)
+      local _, err = @try(tasks.define, name, limits, fn)
+      if err then tusk.errors.raise("config", ("plugins.background_tasks.types.%s: %s"):format(name, err.message), { cause = err }) end
     end
   end
 end
