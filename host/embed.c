@@ -32,11 +32,6 @@ static int run_protected(lua_State *L)
     return r->fn(L);
 }
 
-tusk_rc embed_code(const char *kind)
-{
-    return failure_code(kind, 0);
-}
-
 /* (error) -> its code, after its message was kept */
 static int keep_error(lua_State *L)
 {
@@ -44,7 +39,7 @@ static int keep_error(lua_State *L)
     tusk_rc rc = TUSK_E_LUA;
     if (lua_istable(L, 1)) {
         lua_getfield(L, 1, "kind");
-        rc = lua_isstring(L, -1) ? embed_code(lua_tostring(L, -1)) : rc;
+        rc = lua_isstring(L, -1) ? failure_code(lua_tostring(L, -1), 0) : rc;
         lua_getfield(L, 1, "message");
     }
     const char *text = lua_tostring(L, -1);
@@ -123,7 +118,6 @@ void embed_free(struct tusk *h)
 void embed_open(lua_State *L)
 {
     op_open(L);
-    asking_open(L);
     future_open(L);
     library_open(L);
 }

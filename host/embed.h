@@ -11,7 +11,6 @@ struct link {
     atomic_uint refs;
     struct tusk *host;          /* NULL once it is closed */
     struct definition *defined; /* until the link goes */
-    struct asking *asking;      /* names of plugins, the same */
 };
 
 /* One of a host; made with it. */
@@ -34,16 +33,10 @@ tusk_rc embed_protected(struct tusk *h, lua_CFunction fn, void *ud);
 void embed_load(lua_State *L);
 /* Pushes one of its functions. */
 void embed_push(lua_State *L, struct tusk *h, const char *name);
-/* The code for an error's kind. */
-tusk_rc embed_code(const char *kind);
 
 void link_unref(struct link *link);
 
 /* op.c */
-/* The name of the plugin whose scope is around the running task, or NULL; lasts as the link does.
- */
-const char *op_asking(struct tusk *h);
-void asking_open(lua_State *L);
 void op_close(struct tusk *h); /* from here on answers are refused */
 
 /* op_call.c */

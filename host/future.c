@@ -86,17 +86,17 @@ static void fail(struct tusk_future *f, tusk_rc rc, const char *kind, const char
 
 static void fail_memory(struct tusk_future *f)
 {
-    fail(f, TUSK_E_NOMEM, "no_memory", "not enough memory", "");
+    fail(f, TUSK_E_NOMEM, "memory", "not enough memory", "");
 }
 
-static void fail_with(struct tusk_future *f, const tusk_val texts[3])
+static void fail_with(struct tusk_future *f, const tusk_val texts[3], int sent)
 {
     if (value_copy(texts, 3, &f->values)) {
         fail_memory(f);
         return;
     }
     const char *kind = f->values[0].u.s.p;
-    fail(f, embed_code(kind), kind, f->values[1].u.s.p, f->values[2].u.s.p);
+    fail(f, failure_code(kind, sent), kind, f->values[1].u.s.p, f->values[2].u.s.p);
 }
 
 static struct tusk_future *running(lua_State *L)
@@ -121,9 +121,9 @@ static int op_future_done(lua_State *L)
         return 0;
     int wrong = value_view(L, &f->host->embedding->values, 2, "result", &view);
     if (wrong) {
-        tusk_val texts[] = {tusk_str(wrong == -2 ? "no_memory" : "result"), text_at(L, -1),
+        tusk_val texts[] = {tusk_str(wrong == -2 ? "memory" : "result"), text_at(L, -1),
                             tusk_str("")};
-        fail_with(f, texts);
+        fail_with(f, texts, 0);
         return 0;
     }
     f->n = view.n;
@@ -136,13 +136,13 @@ static int op_future_done(lua_State *L)
     return 0;
 }
 
-/* future_failed(future, kind, message, traceback) */
+/* future_failed(future, kind, message, traceback, whether it may have been done all the same) */
 static int op_future_failed(lua_State *L)
 {
     struct tusk_future *f = running(L);
     tusk_val texts[] = {text_at(L, 2), text_at(L, 3), text_at(L, 4)};
     if (f)
-        fail_with(f, texts);
+        fail_with(f, texts, lua_toboolean(L, 5));
     return 0;
 }
 

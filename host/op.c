@@ -14,10 +14,6 @@ void link_unref(struct link *link)
         next = d->next;
         free(d);
     }
-    for (struct asking *a = link->asking, *next; a; a = next) {
-        next = a->next;
-        free(a);
-    }
     uv_mutex_destroy(&link->mutex);
     free(link);
 }
@@ -38,13 +34,16 @@ void tusk_op_retain(tusk_op *op)
 
 struct tusk_op *op_new(lua_State *L, const struct definition *d)
 {
-    struct tusk_op *op = calloc(1, sizeof *op);
+    const char *plugin = unit_running(tusk_of(L));
+    size_t length = plugin ? strlen(plugin) : 0;
+    struct tusk_op *op = calloc(1, sizeof *op + length + 1);
     if (!op)
         return NULL;
+    if (plugin)
+        memcpy(op->plugin, plugin, length);
     op->link = d->link;
     atomic_fetch_add(&op->link->refs, 1);
     op->def = d;
-    op->plugin = op_asking(tusk_of(L));
     op->deadline = tusk_deadline(L);
     atomic_init(&op->holders, 1);
     atomic_init(&op->refs, 2);
@@ -126,7 +125,7 @@ const char *tusk_op_name(const tusk_op *op)
 
 const char *tusk_op_plugin(const tusk_op *op)
 {
-    return op->plugin;
+    return *op->plugin ? op->plugin : NULL;
 }
 
 uint64_t tusk_op_deadline_ns(const tusk_op *op)
@@ -140,47 +139,6 @@ int tusk_op_cancelled(const tusk_op *op)
     int is = op->cancelled || op->state == OP_DROPPED || !op->link->host;
     uv_mutex_unlock(&op->link->mutex);
     return is;
-}
-
-/* ---- who is asking ---- */
-
-const char *op_asking(struct tusk *h)
-{
-    const struct scope *s = h->current ? h->current->scope : NULL;
-    for (; s; s = s->parent)
-        for (struct asking *a = h->embedding->link->asking; a && s->on_error == ON_ERROR_LOG;
-             a = a->next)
-            if (a->scope == s)
-                return a->name;
-    return NULL;
-}
-
-/* plugin_scope(scope, name): tasks inside of it are that plugin's; name nil: no more */
-static int op_plugin_scope(lua_State *L)
-{
-    const struct scope *s = &scope_check(L, 1)->scope;
-    const char *name = lua_tostring(L, 2);
-    struct link *link = HOST(L)->embedding->link;
-    struct asking *a = link->asking;
-    while (a && (name ? a->scope || strcmp(a->name, name) : a->scope != s))
-        a = a->next; // a plugin that is loaded again has the name that is there
-    if (!a && name) {
-        a = malloc(sizeof *a + strlen(name) + 1);
-        if (!a)
-            return luaL_error(L, "not enough memory");
-        memcpy(a->name, name, strlen(name) + 1);
-        a->next = link->asking;
-        link->asking = a;
-    }
-    if (a)
-        a->scope = name ? s : NULL;
-    return 0;
-}
-
-void asking_open(lua_State *L)
-{
-    static const luaL_Reg functions[] = {{"plugin_scope", op_plugin_scope}, {NULL, NULL}};
-    luaL_register(L, NULL, functions);
 }
 
 /* ---- closing ---- */

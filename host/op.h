@@ -14,12 +14,6 @@ struct definition { /* lasts as the link does */
     char name[];
 };
 
-struct asking {
-    struct asking *next;
-    const struct scope *scope; /* NULL once it has ended */
-    char name[];
-};
-
 enum op_state {
     OP_OPEN,
     OP_DONE,
@@ -28,15 +22,15 @@ enum op_state {
 };
 
 struct tusk_op {
-    struct link *link; /* its mutex is for what follows `plugin` */
+    struct link *link; /* its mutex is for what follows `deadline` */
     const struct definition *def;
-    const char *plugin;
     uint64_t deadline;
     atomic_uint holders, refs; /* the embedder's; one of them all, and the host's */
     struct op_call *call;      /* to be woken by the answer; NULL: not waiting yet, or no more */
     uint8_t state, cancelled;
     tusk_val *values; /* results; or kind and message */
     uint32_t n;
+    char plugin[]; /* that asks, or "" */
 };
 
 struct op_call { /* the record of a call, on the stack of its task */

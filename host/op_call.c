@@ -107,7 +107,7 @@ static int call_finish(lua_State *L, struct tusk_wait *w)
 
 static int refuse_arguments(lua_State *L, int why)
 { // which is on top, in words
-    return tusk_fail(L, why == -2 ? "no_memory" : "argument", "%s", lua_tostring(L, -1));
+    return tusk_fail(L, why == -2 ? "memory" : "argument", "%s", lua_tostring(L, -1));
 }
 
 static struct op_call *call_new(lua_State *L, struct tusk *h)
@@ -177,7 +177,7 @@ int call_async(lua_State *L)
     struct tusk_op *op = c->op = op_new(L, d);
     if (!op) {
         value_view_free(&args);
-        return tusk_fail(L, "no_memory", "not enough memory");
+        return tusk_fail(L, "memory", "not enough memory");
     }
     d->fn(d->ud, op, args.at, args.n);
     value_view_free(&args);
@@ -195,7 +195,7 @@ int call_async(lua_State *L)
 static int fail_plain(lua_State *L, tusk_rc rc, const tusk_val *why)
 {
     static const char *const kinds[] = {
-        [TUSK_E_ARG] = "argument",  [TUSK_E_NOMEM] = "no_memory",    [TUSK_E_STATE] = "state",
+        [TUSK_E_ARG] = "argument",  [TUSK_E_NOMEM] = "memory",       [TUSK_E_STATE] = "state",
         [TUSK_E_DENIED] = "denied", [TUSK_E_TIMEOUT] = "timeout",    [TUSK_E_IO] = "io",
         [TUSK_E_CLOSED] = "closed", [TUSK_E_NOTFOUND] = "not_found",
     };

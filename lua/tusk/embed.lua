@@ -122,19 +122,25 @@ local function anywhere(name)
   return member(namespace, key) or not_found("function of @" .. space .. ":", key, operators.functions(space) or {})
 end
 
+-- Lua's own error for want of memory is a string; with a place before it, it is one of the host's.
+local function is_memory(err)
+  local value = type(err) == "table" and rawget(err, "value") or err
+  return type(value) == "string" and value:find("not enough memory$") ~= nil
+end
+
 local function describe(err)
   local kind = type(err) == "table" and rawget(err, "kind")
   local trace = type(err) == "table" and rawget(err, "traceback")
-  if kind == "lua" and tostring(rawget(err, "value")):find("not enough memory$") then kind = "no_memory" end
-  return type(kind) == "string" and kind or "lua", tostring(err), type(trace) == "string" and trace or ""
+  if type(kind) ~= "string" or kind == "lua" then kind = is_memory(err) and "memory" or "lua" end
+  return kind, tostring(err), type(trace) == "string" and trace or "", type(err) == "table" and rawget(err, "sent") == true
 end
 
 -- -> the failure, if it is to be reported.
 local function ended(future, alone, ok, ...)
   if ok then return nil, kernel.future_done(future, ...) end
-  local told, kind, message, trace = pcall(describe, (...))
+  local told, kind, message, trace, sent = pcall(describe, (...))
   if not told then kind, message, trace = "lua", "error object", "" end
-  kernel.future_failed(future, kind, message, trace)
+  kernel.future_failed(future, kind, message, trace, sent)
   return alone and not errors.is((...), "cancelled") and (...) or nil
 end
 

@@ -78,7 +78,6 @@ local function live(p, cfg)
   end
   scope.run({ name = "plugin " .. p.manifest.name, on_error = "log" }, function(s)
     p.scope = s
-    running.scope_begins(p)
     set_up(p, s, cfg)
     services(p, s)
     running.enter(p)
@@ -89,7 +88,6 @@ end
 
 local function withdraw(p)
   running.leave(p)
-  running.scope_ends(p)
   for name in pairs(p.manifest.operators or {}) do operators.remove(name) end
 end
 

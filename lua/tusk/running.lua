@@ -1,6 +1,4 @@
 -- running.lua: the plugins that are set up, by name, in the order that they were.
-local kernel = require "tusk.kernel"
-
 local running = {}
 
 local list, by_name = {}, {}
@@ -44,15 +42,6 @@ function running.names()
   for i, p in ipairs(list) do names[i] = p.manifest.name end
   table.sort(names)
   return names
-end
-
---- Tasks in this scope are the plugin's, from the beginning of its setup.
-function running.scope_begins(p)
-  kernel.plugin_scope(p.scope, p.manifest.name)
-end
-
-function running.scope_ends(p)
-  if p.scope then kernel.plugin_scope(p.scope, nil) end
 end
 
 return running

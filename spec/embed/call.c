@@ -233,6 +233,35 @@ static void many(void)
     tusk_close(h);
 }
 
+/* A call that takes too much fails alone. */
+static void capped(void)
+{
+    tusk_host *h;
+    tusk_config config;
+    tusk_limits limits;
+    tusk_future *f;
+    tusk_config_init(&config);
+    tusk_limits_init(&limits);
+    limits.mem_bytes = 12 << 20;
+    config.limits = &limits;
+    if (tusk_open(&config, &h))
+        exit(1);
+    load(h, functions);
+    load(h, "function eat() local t = {} for i = 1, 1e7 do t[i] = ('x'):rep(1000) .. i end end\n"
+            "function large() return ('x'):rep(1e6) end");
+    for (int i = 0; i < 3; i++) {
+        tusk_call(h, NULL, "eat", NULL, 0, 0, NULL, NULL, &f);
+        step(h, f);
+        printf("%s, %s\n", tusk_strerror(tusk_future_poll(f)), tusk_future_failure(f)->kind);
+        tusk_future_free(f);
+        tusk_call(h, NULL, "large", NULL, 0, 0, NULL, NULL, &f);
+        step(h, f);
+        printf("%s\n", tusk_strerror(tusk_future_poll(f)));
+        tusk_future_free(f);
+    }
+    tusk_close(h);
+}
+
 static void closing(void *ud, tusk_future *f)
 {
     tusk_host *h = ud;
@@ -340,7 +369,7 @@ int main(int argc, char **argv)
         void (*run)(void);
     } cases[] = {{"results", results},   {"cancels", cancels}, {"callbacks", callbacks},
                  {"at_close", at_close}, {"inside", inside},   {"events", events},
-                 {"many", many}};
+                 {"many", many},         {"capped", capped}};
     setvbuf(stdout, NULL, _IONBF, 0);
     for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof *cases; i++)
         if (!strcmp(cases[i].name, argv[1]))

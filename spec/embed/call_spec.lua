@@ -64,6 +64,8 @@ heard	2	3
 told: ok 5 sum
 ]=])
 
+  case("that takes more memory than there may be fails alone", "capped", ("not enough memory, memory\nok\n"):rep(3))
+
   case("takes no memory that it does not give back; nor does an event", "many", [=[
 1250025000, as much memory as before
 count: ok 100000

@@ -66,6 +66,7 @@ static void settle(void *ud, tusk_op *op, const tusk_val *args, uint32_t n)
     struct physics *p = ud;
     (void)args;
     (void)n;
+    tusk_op_free(p->waiting); // of a task that has been cancelled since
     p->waiting = op;
 }
 

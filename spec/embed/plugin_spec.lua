@@ -4,16 +4,16 @@ local embedder = require "spec.support.embedder"
 local program = require "spec.support.program"
 local temp = require "spec.support.temp"
 
--- A script directory with files (path → text) and libraries (path → flags); what `tusk run` makes of it.
-local function run(files, libraries)
+-- A script directory with files (path → text) and libraries (path → flags); what `tusk run`, or test, makes of it.
+local function run(files, libraries, command)
   local r
   temp.dir(function(dir)
-    for _, folder in ipairs { "plugins", "plugins/physics", "plugins/mixed" } do assert(uv.fs_mkdir(dir .. "/" .. folder, 493)) end
+    for _, folder in ipairs { "plugins", "plugins/physics", "plugins/mixed", "spec" } do assert(uv.fs_mkdir(dir .. "/" .. folder, 493)) end
     for path, flags in pairs(libraries) do
       embedder.plugin(dir .. "/" .. path, "spec/embed/plugin.c", flags)
     end
     for path, text in pairs(files) do temp.write(dir .. "/" .. path, text) end
-    r = program.run({ "run", dir })
+    r = program.run({ command or "run", dir })
   end)
   return r
 end
@@ -59,6 +59,27 @@ bad argument
     assert.equal("done\n", r.stdout)
     assert.matches("physics: too late: cancelled\nphysics: closed\n", r.stderr)
     assert.equal(1, select(2, r.stderr:gsub("physics: closed", "")))
+  end)
+
+  it("keeps its promises though its calls are cancelled at any point", function()
+    local spec = [=[
+      local test = require "tusk.test"
+      local function asks()
+        @scope(function(s)
+          s:spawn(function() @physics.who() end)
+          pcall(@timeout, "1ms", @physics.settle)
+          return @physics.who()
+        end)
+      end
+      it("sweeps", function()
+        assert.is_true(test.sweep(asks) > 3)
+        for seed = 1, 5 do test.seed(seed, test.sweep, asks) end
+        test.leaks(asks)
+      end)
+    ]=]
+    local r = run({ ["spec/physics_spec.lua"] = spec }, { ["plugins/physics.so"] = "" }, "test")
+    assert.equal(0, r.status, r.stdout .. r.stderr)
+    assert.matches("1 success", r.stdout)
   end)
 
   local function fails(what, flags, message)

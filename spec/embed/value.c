@@ -100,7 +100,7 @@ static void echo(void *ud, tusk_op *op, const tusk_val *args, uint32_t n)
 {
     (void)ud;
     if (tusk_op_done(op, args, n) == TUSK_E_NOMEM)
-        tusk_op_fail(op, "no_memory", "no memory for the results");
+        tusk_op_fail(op, "memory", "no memory for the results");
     tusk_op_free(op);
 }
 

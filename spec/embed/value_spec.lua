@@ -88,6 +88,6 @@ it still waits
     assert.equal("some were refused", table.remove(lines))
     local kinds = {}
     for _, kind in ipairs(lines) do kinds[kind] = true end
-    assert.same({ no_memory = true, ["true"] = true }, kinds)
+    assert.same({ memory = true, ["true"] = true }, kinds)
   end)
 end)
