@@ -18,11 +18,11 @@ struct rules {
     int private_name; // `previous` is a bare _at
 };
 
-/* Zeroes r. Close it with rules_end, also when there was no memory (`memory` is set). */
+/* Zeroes r. Close it with rules_end, also when there was no memory (`no_memory` is set). */
 void rules_begin(struct rules *r, const char *source, struct dialect_error *error);
 
 /* Judges the next token, T_EOF included; the ')' that closes an @( becomes T_DEFER_END, a `goto`
- * that is none a T_NAME. Nothing more may be taken once `failed` or `memory`. */
+ * that is none a T_NAME. Nothing more may be taken once `failed` or `no_memory`. */
 void rules_take(struct rules *r, struct token *t);
 
 void rules_end(struct rules *r);

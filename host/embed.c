@@ -59,6 +59,8 @@ tusk_rc embed_run(struct tusk *h, lua_CFunction fn, void *ud)
 tusk_rc embed_protected(struct tusk *h, lua_CFunction fn, void *ud)
 {
     lua_State *L = h->L; // others may have values on its stack
+    if (memory_ensure(h))
+        return host_refuse(h, TUSK_E_NOMEM, "not enough memory");
     int status = lua_cpcall(L, fn, ud);
     if (!status)
         return TUSK_OK;

@@ -382,8 +382,8 @@ TUSK_EXPORT void tusk_op_free(tusk_op *op);   /* [any] */
  */
 TUSK_EXPORT tusk_rc tusk_op_done(tusk_op *op, const tusk_val *results, uint32_t n);   /* [any] */
 TUSK_EXPORT tusk_rc tusk_op_fail(tusk_op *op, const char *kind, const char *message); /* [any] */
-/* [any] As it was defined; the name of the plugin that is asking, NULL if none is: valid with op.
- */
+/* [any] As it was defined; the name under which the plugin or source was loaded whose task asks,
+ * NULL if none is. Both valid with op. */
 TUSK_EXPORT const char *tusk_op_name(const tusk_op *op);
 TUSK_EXPORT const char *tusk_op_plugin(const tusk_op *op);
 /* [any] When the task's time is over, on the host's clock (CLOCK_MONOTONIC, if none was given);

@@ -97,7 +97,7 @@ void module_keep_function(lua_State *L, const void *key)
 
 static const char *kind_of(tusk_rc rc)
 {
-    static const char *const kinds[] = {"ok",     "argument",        "memory", "abi",
+    static const char *const kinds[] = {"ok",     "argument",        "no_memory", "abi",
                                         "thread", "state",           "syntax",    "lua",
                                         "denied", "timeout",         "cancelled", "cpu",
                                         "io",     "unknown_outcome", "closed",    "not_found"};

@@ -5,23 +5,22 @@
 #include <string.h>
 #include <tusk.h>
 
-static const char code[] =
-    "local ch = @channel(2)\n"
-    "@scope(function(s)\n"
-    "  s:spawn(function()\n"
-    "    for i = 1, 20 do ch:send({ i = i, text = ('x'):rep(i * 10) }) end\n"
-    "    ch:close()\n"
-    "  end)\n"
-    "  for v in ch do assert(#v.text == v.i * 10) end\n"
-    "end)\n"
-    "local ok, e = pcall(error, { 'caught' })\n"
-    "assert(not ok)\n"
-    "@timeout('1s', function() @sleep(0.0001) end)\n"
-    "@map({ 1, 2, 3 }, function(n) @yield() return n * 2 end)\n"
-    "@scope(function(s)\n"
-    "  s:defer(function() done = true end)\n"
-    "  s:spawn(function() @sleep(0.0001) end)\n"
-    "end)\n";
+static const char code[] = "local ch = @channel(2)\n"
+                           "@scope(function(s)\n"
+                           "  s:spawn(function()\n"
+                           "    for i = 1, 20 do ch:send({ i = i, text = ('x'):rep(i * 10) }) end\n"
+                           "    ch:close()\n"
+                           "  end)\n"
+                           "  for v in ch do assert(#v.text == v.i * 10) end\n"
+                           "end)\n"
+                           "local ok, e = pcall(error, { 'caught' })\n"
+                           "assert(not ok)\n"
+                           "@timeout('1s', function() @sleep(0.0001) end)\n"
+                           "@map({ 1, 2, 3 }, function(n) @yield() return n * 2 end)\n"
+                           "@scope(function(s)\n"
+                           "  s:defer(function() done = true end)\n"
+                           "  s:spawn(function() @sleep(0.0001) end)\n"
+                           "end)\n";
 
 static struct {
     size_t live, blocks, calls, fail_at, failed;

@@ -160,7 +160,7 @@ static void later(void)
     tusk_step(h, 1000);
     printf("%d call, of %s, deadline %s, plugin %s\n", w.calls, tusk_op_name(w.op),
            tusk_op_deadline_ns(w.op) == UINT64_MAX ? "none" : "some",
-           tusk_op_plugin(w.op) ? "some" : "none");
+           tusk_op_plugin(w.op) ? tusk_op_plugin(w.op) : "none");
     printf("%s\n", tusk_strerror(tusk_op_done(w.op, &answer, 1)));
     printf("again: %s\n", tusk_strerror(tusk_op_done(w.op, &answer, 1)));
     printf("and failed: %s\n", tusk_strerror(tusk_op_fail(w.op, "x", "y")));

@@ -19,7 +19,7 @@ b
 
   case("answer later, once", "later", [[
 asks
-1 call, of ask, deadline none, plugin none
+1 call, of ask, deadline none, plugin script
 ok
 again: not in this state
 and failed: not in this state
