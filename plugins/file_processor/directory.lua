@@ -6,7 +6,9 @@ local check = tusk.check
 local MAX_KEPT = 64 * 2 ^ 20 -- bytes of results that are given back
 
 ---@class tusk.file_processor.Report
----@field files tusk.file_processor.Result[] by path
+---@field files tusk.file_processor.Result[] by path; none when `each` was given them
+---@field count integer how many files were processed
+---@field unchanged integer how many were left alone, being no newer than what was written of them
 ---@field failed { path: string, err: tusk.Error }[] by path; folders that could not be read too
 ---@field skipped integer how many files the transformation left out
 ---@field bytes_read integer
@@ -14,7 +16,7 @@ local MAX_KEPT = 64 * 2 ^ 20 -- bytes of results that are given back
 ---@field seconds number
 ---@field ok boolean nothing has failed
 
-local OPTIONS = { "transform", "glob", "depth", "concurrency", "progress", "each", "on_error", "max_kept", "timeout" }
+local OPTIONS = { "transform", "glob", "depth", "concurrency", "progress", "each", "on_error", "max_kept", "newer", "timeout" }
 
 local function checked(self, opts, transform_of)
   opts = check.options(opts, OPTIONS)
@@ -29,7 +31,7 @@ local function checked(self, opts, transform_of)
     transform = opts.transform == nil and self.transform or transform_of(opts.transform),
     walk = { glob = check.opt_string("glob", opts.glob) or self.glob, depth = check.opt_integer("depth", opts.depth) or self.depth },
     width = width, progress = shown, each = check.opt_callable("each", opts.each), raise = opts.on_error == "raise",
-    max_kept = check.size("max_kept", opts.max_kept, MAX_KEPT),
+    newer = check.opt_boolean("newer", opts.newer), max_kept = check.size("max_kept", opts.max_kept, MAX_KEPT),
     timeout = opts.timeout ~= nil and check.duration("timeout", opts.timeout) or nil,
   }
 end
@@ -87,18 +89,31 @@ local function files(job)
   return job.in_place and @stream(list:collect()) or list
 end
 
+-- Was it written after the file was changed last? In the same moment is not after.
+local function is_unchanged(self, path)
+  local written = self.to.metadata(path)
+  return written and written.modified > self.from.metadata(path).modified
+end
+
+local function process(job, path)
+  if job.newer and is_unchanged(job.self, path) then return { path = path, unchanged = true } end
+  return job.self.process_file(job.self, path, job.transform)
+end
+
 local function one(job, entry)
   local path = path_below(job.folder, entry.path)
-  local result, err = @try(job.self.process_file, job.self, path, job.transform)
-  if result and job.each then
+  local result, err = @try(process, job, path)
+  if result and job.each and not result.unchanged and not result.skipped then
     local _, failed = @try(job.each, result)
-    result.content, err = nil, failed
+    err = failed
   end
   if err and job.raise then error(err, 0) end
   return { path = path, result = not err and result or nil, err = err }
 end
 
 local function keep(job, result)
+  if job.each then return end
+  table.insert(job.report.files, result)
   if not result.content then return end
   job.kept = job.kept + #result.content
   if job.kept <= job.max_kept then return end
@@ -106,17 +121,19 @@ local function keep(job, result)
     :format(job.max_kept), { limit = job.max_kept })
 end
 
+local function add(report, name, n)
+  report[name] = report[name] + n
+end
+
 local function note(job, done)
   local report, result = job.report, done.result
   if not result then return note_failure(job, done.path, done.err) end
-  report.bytes_read = report.bytes_read + result.size
-  report.bytes_written = report.bytes_written + (result.written or 0)
-  if result.skipped then
-    report.skipped = report.skipped + 1
-  else
-    keep(job, result)
-    table.insert(report.files, result)
-  end
+  if result.unchanged then return add(report, "unchanged", 1) end
+  add(report, "bytes_read", result.size)
+  if result.skipped then return add(report, "skipped", 1) end
+  add(report, "bytes_written", result.written or 0)
+  add(report, "count", 1)
+  keep(job, result)
 end
 
 local function by_path(a, b)
@@ -145,12 +162,15 @@ end
 --- see processor.process_directory
 ---@param opts { transform: string|function|nil, glob: string|nil, depth: integer|nil, concurrency: integer|nil,
 ---  progress: boolean|function|nil, each: fun(result: table)|nil, on_error: "collect"|"raise"|nil, max_kept: string|integer|nil,
----  timeout: string|number|nil }|nil
+---  newer: boolean|nil, timeout: string|number|nil }|nil
 return function(self, folder, opts, transform_of)
   local job = checked(self, opts, transform_of)
   job.self, job.folder, job.kept = self, folder:gsub("(.)/+$", "%1"), 0
-  job.report = { files = {}, failed = {}, skipped = 0, bytes_read = 0, bytes_written = 0 }
+  job.report = { files = {}, failed = {}, count = 0, skipped = 0, unchanged = 0, bytes_read = 0, bytes_written = 0 }
   job.root, job.in_place = self.from.root(job.folder), is_in_place(self)
+  if job.newer and (not self.to or job.in_place) then
+    check.fail("newer: needs another folder to write to, `to`", { argument = "newer" })
+  end
   if job.timeout then return @timeout(job.timeout, run, job) end
   return run(job)
 end

@@ -6,32 +6,33 @@ local cache_key = keys.of
 local check = tusk.check
 local MOST = 4 -- slices that are asked for at a time
 
-local function keys_of(self, list)
-  local ids = {}
-  for i, row in ipairs(list) do ids[i] = row[self.key] end
-  return ids
-end
+local AT_ONCE = 1000 -- rows whose children one statement asks for
 
-local function children_of(self, child, ids)
+local function children_of(self, child, list, first)
+  local ids = {}
+  for i = first, math.min(#list, first + AT_ONCE - 1) do ids[#ids + 1] = list[i][self.key] end
   local query = self.db.table(child.table):where_in(child.key, ids)
   if child.order then query:order_by(child.order) end
   return query:get()
 end
 
--- Puts the rows of the other tables into those that they belong to: one statement for each table.
-local function attach(self, list)
-  if not list[1] then return list end
-  for name, child in pairs(self.children) do
-    local by = {}
-    for _, row in ipairs(list) do
-      by[cache_key(row[self.key])] = row
-      if child.many then row[name] = {} end
-    end
-    for _, own in ipairs(children_of(self, child, keys_of(self, list))) do
+-- Puts the rows of one other table into those that they belong to: one statement, or one for each thousand.
+local function attach_child(self, list, name, child)
+  local by = {}
+  for _, row in ipairs(list) do
+    by[cache_key(row[self.key])] = row
+    if child.many then row[name] = {} end
+  end
+  for first = 1, #list, AT_ONCE do
+    for _, own in ipairs(children_of(self, child, list, first)) do
       local row = by[cache_key(own[child.key])]
       if child.many then table.insert(row[name], own) else row[name] = own end
     end
   end
+end
+
+local function attach(self, list)
+  for name, child in pairs(self.children) do attach_child(self, list, name, child) end
   return list
 end
 

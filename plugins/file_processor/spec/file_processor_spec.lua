@@ -162,7 +162,7 @@ describe("a folder", function()
       local seen = {}
       local report = processor.process_directory(nil, { max_kept = 0, each = function(file) seen[file.path] = file.content end })
       assert.same({ ["a.txt"] = "one\ntwo", ["b/c.txt"] = "three", ["b/d/e.log"] = "" }, seen)
-      assert.is_nil(report.files[1].content)
+      assert.same({ 0, 3 }, { #report.files, report.count })
       report = processor.process_directory(nil, { each = function(file) if file.path == "a.txt" then error "no luck" end end })
       assert.same({ "a.txt" }, paths(report.failed))
     end)
@@ -204,6 +204,22 @@ describe("a folder", function()
     with(THREE, nil, function(processor)
       local report = processor.process_directory(nil, { transform = function(content) return content:find("t") and content or nil end })
       assert.same({ 1, 2 }, { report.skipped, #report.files })
+    end)
+  end)
+
+  it("may leave alone what has not changed since it was written", function()
+    with(THREE, nil, function(processor, dir)
+      local function run()
+        local report = processor.process_directory(nil, { newer = true })
+        return { report.count, report.unchanged }
+      end
+      assert.same({ 3, 0 }, run())
+      local later = @file.metadata(dir .. "/out/a.txt").modified + 10
+      for _, path in ipairs { "a.txt", "b/c.txt" } do assert(uv.fs_utime(dir .. "/out/" .. path, later, later)) end
+      assert(uv.fs_utime(dir .. "/in/b/d/e.log", later + 10, later + 10))
+      assert.same({ 1, 2 }, run())
+      assert.matches("newer: needs another folder",
+        failure(file_processor.new { from = dir .. "/in" }.process_directory, nil, { newer = true }).message, 1, true)
     end)
   end)
 

@@ -246,6 +246,22 @@ describe("find_many", function()
   end)
 end)
 
+describe("all", function()
+  it("gives rows with what belongs to them, however many", with({ children = CHILDREN }, function(users, db)
+    local rows, profiles = {}, {}
+    for i = 1, 40000 do -- more than a statement of SQLite has parameters
+      rows[i] = { name = "u" }
+      if i % 1000 == 0 then profiles[#profiles + 1] = { user_id = i, bio = "b" .. i } end
+    end
+    db.users.insert_many(rows)
+    db.profiles.insert_many(profiles)
+    local list = users.all { name = "u" }
+    assert.same({ 40000, nil, "b2000", "b40000" },
+      { #list, list[1999].profile, list[2000].profile.bio, list[40000].profile.bio })
+    assert.same({}, users.all { name = "x" })
+  end))
+end)
+
 describe("create", function()
   it("stores a row and what belongs to it, and gives what find gives", with({ children = CHILDREN }, function(users)
     local made = users.create { name = "Ann", profile = { bio = "climbs" }, addresses = { { street = "A" } } }
