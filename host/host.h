@@ -243,6 +243,8 @@ struct tusk {
     uint64_t steps;
     int lost;                    /* a failure that nobody could be told of */
     int stopping, closing;       /* closing: 1 tasks are ended, 2 Lua goes */
+    int told;                    /* how often what runs was, in this turn, that it is to end */
+    int had_app;                 /* what the application leaves when it has ended ends by itself */
     uint64_t close_by;           /* a close waits no longer; 0: for ever */
     struct embedding *embedding; /* embed.h */
     char message[256];
@@ -510,8 +512,10 @@ int loop_turn(struct tusk *h, int wait);
 int loop_is_idle(struct tusk *h);
 void loop_stop_if_asked(struct tusk *h);
 void loop_collect_if_stressed(struct tusk *h);
-void loop_hold_ended(struct tusk *h);  /* the turn's code has run */
-void loop_cancel_app(struct tusk *h);  /* as a shutdown does */
+void loop_hold_ended(struct tusk *h); /* the turn's code has run */
+/* As a shutdown does: the application; all there is, where there never was one. What is left when
+ * it has ended, ends by itself. */
+void loop_cancel_app(struct tusk *h);
 void loop_before_poll(struct tusk *h); /* runs what was asked for before the next poll */
 /* Calls one of the Lua values with nothing, protected. */
 void host_call(struct tusk *h, enum callback which);

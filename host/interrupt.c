@@ -7,7 +7,8 @@
 
 #include "host.h"
 
-#define AGAIN 1000000 /* instructions; some hundredths of a second */
+#define AGAIN    1000000 /* instructions; some hundredths of a second */
+#define PATIENCE 3 /* so often within one turn it is told before more than the application goes */
 
 static void on_hook(lua_State *L, lua_Debug *ar)
 {
@@ -19,6 +20,8 @@ static void on_hook(lua_State *L, lua_Debug *ar)
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
     hook_set(L, h, on_hook, AGAIN);
     loop_cancel_app(h);
+    if (++h->told > PATIENCE && !h->app)
+        scope_cancel(h, &h->root, CANCEL_SHUTDOWN);
     if (h->current->scope->reason)
         host_raise_cancelled(L, h, 0);
 }
@@ -34,6 +37,7 @@ void tusk_interrupt(tusk_host *h)
 
 void interrupt_end(struct tusk *h)
 {
+    h->told = 0;
     if (!atomic_exchange(&h->interrupted, 0) || h->insisting)
         return;
     hook_end(h->L, h);

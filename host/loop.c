@@ -57,7 +57,8 @@ void host_call(struct tusk *h, enum callback which)
 
 void loop_cancel_app(struct tusk *h)
 {
-    scope_cancel(h, h->app ? &h->app->scope : &h->root, CANCEL_SHUTDOWN);
+    if (h->app || !h->had_app)
+        scope_cancel(h, h->app ? &h->app->scope : &h->root, CANCEL_SHUTDOWN);
 }
 
 void loop_stop_if_asked(struct tusk *h)

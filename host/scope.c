@@ -290,6 +290,7 @@ static int op_set_app(lua_State *L)
 {
     struct tusk *h = HOST(L);
     h->app = lua_isnil(L, 1) ? NULL : scope_check(L, 1);
+    h->had_app |= h->app != NULL;
     return 0;
 }
 

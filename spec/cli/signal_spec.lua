@@ -1,4 +1,5 @@
 -- INT and TERM.
+local app = require "spec.support.app"
 local program = require "spec.support.program"
 
 local TIDY = [[
@@ -47,6 +48,78 @@ for signal, status in pairs { sigterm = 143, sigint = 130 } do
     end)
   end)
 end
+
+describe("sigterm in a directory", function()
+  -- A plugin whose worker does ten jobs, one after the other; WHEN is where TERM comes.
+  local PLUGIN = [[
+    local uv = require "luv"
+    local queue, worker = @channel(10), nil
+    local function term() uv.kill(uv.os_getpid(), "sigterm") end
+    local function work(i)
+      if WHEN == i then term() end
+      @sleep("1ms")
+      io.write(i, " ")
+    end
+    return {
+      name = "queue",
+      setup = function()
+        for i = 1, 10 do queue:send(i) end
+        worker = @spawn(function() for i in queue do work(i) end end)
+      end,
+      on = { shutdown = function()
+        if WHEN == "shutdown" then term() end
+        queue:close()
+        worker:await()
+        print("drained")
+      end },
+    }]]
+
+  local function ended(when, main)
+    return app.run { ["plugins/queue.lua"] = PLUGIN:gsub("WHEN", when), ["main.lua"] = main }
+  end
+
+  it("leaves the tasks of plugins to them, though it comes while one of them runs", function()
+    local r = ended("2", '@sleep("1h")')
+    assert.same({ 143, "1 2 3 4 5 6 7 8 9 10 drained\n" }, { r.status, r.stdout }, r.stderr)
+  end)
+
+  it("lets plugins end in good order that are about to", function()
+    local r = ended('"shutdown"', "")
+    assert.same({ 143, "1 2 3 4 5 6 7 8 9 10 drained\n" }, { r.status, r.stdout }, r.stderr)
+  end)
+
+  it("ends what a plugin's task computes meanwhile without end", function()
+    local code = [[
+      local stop, worker = @channel(), nil
+      local function compute(s)
+        s:defer(function() print("tidied") end)
+        print("computes")
+        io.stdout:flush()
+        while true do ("x"):gsub(".", function() end) end
+      end
+      return {
+        name = "endless",
+        setup = function()
+          worker = @spawn(function()
+            stop:recv()
+            @scope(compute)
+          end)
+        end,
+        on = { shutdown = function()
+          stop:close()
+          print(select(2, @try(worker.await, worker)).kind)
+        end },
+      }]]
+    app.with({ ["plugins/endless.lua"] = code, ["main.lua"] = "" }, function(dir)
+      local r = program.start({ "run", dir }, {}, function(p)
+        p:read_until("computes\n")
+        p:signal("sigterm")
+        return p:wait()
+      end)
+      assert.same({ 143, "computes\ntidied\ntask_cancelled\n" }, { r.status, r.stdout }, r.stderr)
+    end)
+  end)
+end)
 
 describe("sigusr1", function()
   it("lists the tasks on stderr, each below its owner, and ends nothing", function()
