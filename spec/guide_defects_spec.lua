@@ -329,6 +329,25 @@ local function work(i)
 end
 ]]
 
+timed("a task lost because it failed once", function()
+  local function done_by(process)
+    local tried, done = 0, 0
+    process(function()
+      tried = tried + 1
+      if tried == 1 then error({ kind = "email.temporary", retryable = true }, 0) end
+      done = done + 1
+    end)
+    return done
+  end
+  assert.equal(0, done_by(function(task)
+    local pool = guide.background(1, function(fn) fn() end)
+    pool.queue:send(task)
+    pool.queue:close()
+    pool.workers[1]:await()
+  end))
+  assert.equal(1, done_by(function(task) @retry({ base = "1s" }, task) end))
+end)
+
 defect("a job lost on shutdown", function()
   assert.is_true(done_of_twenty(WORK .. [[
 local queue = @channel(1e6)
@@ -371,6 +390,24 @@ timed("a breaker that counts mistakes", function()
     @try(ours.run, ours, @(error "a mistake"))
   end
   assert.same({ true, "closed" }, { theirs:is_open(), ours:state() })
+end)
+
+timed("a breaker without a window", function()
+  local function pair() return guide.circuit_breaker(3, 5), @breaker { min = 3, rate = 0.5, window = "10s" } end
+  local function both(theirs, ours, fn)
+    @try(guide.with_circuit_breaker, fn, theirs)
+    @try(ours.run, ours, fn)
+  end
+  local theirs, ours = pair()
+  for _ = 1, 3 do
+    both(theirs, ours, down)
+    @sleep("1h") -- a failure now and then
+  end
+  both(theirs, ours, down)
+  assert.same({ 1, "closed" }, { theirs.failure_count, ours:state() }) -- it has been open an hour ago, for nothing
+  theirs, ours = pair()
+  for i = 1, 30 do both(theirs, ours, i % 3 == 0 and @("well") or down) end
+  assert.same({ false, "open" }, { theirs:is_open(), ours:state() }) -- two out of three fail
 end)
 
 timed("a breaker that is never half open", function()

@@ -57,6 +57,12 @@ local function adds_up(r, count)
   assert.matches("\nnothing is lost, it adds up; the report is on its way: [^\n]+/day%-%d+.pdf\n$", r.stdout)
 end
 
+-- The lines that the README shows, as a pattern: numbers may be others.
+local function ends_like_the_readme()
+  local shown = temp.read(ORIGINAL .. "/README.md"):match("It ends like this.-\n```\n(.-)```")
+  return shown:gsub("[%-%.%(%)%+%?]", "%%%0"):gsub("%d+", "%%d+") .. "$"
+end
+
 -- A region for each postcode; each second answer on a connection is the right one.
 local API = [[
     location ~ ^/regions/(?<first>\d)\d+$ {
@@ -71,6 +77,7 @@ describe("the shop", function()
       for day = 1, 2 do
         local r = run("run", dir)
         adds_up(r, 200)
+        assert.matches(ends_like_the_readme(), (r.stdout:gsub(dir:gsub("%p", "%%%0"), ORIGINAL)))
         assert.matches(("^day %d\n"):format(day), r.stdout)
         assert.are.equal("%PDF", temp.read(("%s/reports/day-%d.pdf"):format(dir, day)):sub(1, 4))
       end
