@@ -109,8 +109,8 @@ int loop_turn(struct tusk *h, int wait)
     task_drain(h, uv_hrtime() + SLICE_NS, STRIDE);
     loop_collect_if_stressed(h);
     loop_before_poll(h);
-    if (!h->live)
-        return 0;
+    if (h->live <= h->residents)
+        return 0; // nobody is left, or nobody who waits for anything but the end
     h->now = host_now(h);
     int jumps = clock_may_jump(h);
     timer_arm(h);

@@ -1,4 +1,4 @@
-/* module.c: hosts for another Lua: calls of them, and theirs; loading, driving. */
+/* module.c: hosts for another Lua: calls of them, and theirs. */
 #include <string.h>
 
 #include "module.h"
@@ -74,6 +74,19 @@ void module_list(lua_State *L, struct module *m, int open)
     lua_pop(L, 1);
 }
 
+/* Pushes a list of the open hosts; their number. */
+int module_push_hosts(lua_State *L)
+{
+    int n = 0;
+    lua_newtable(L);
+    lua_pushlightuserdata(L, (void *)&HOSTS);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    for (lua_pushnil(L); lua_next(L, -2);)
+        lua_rawseti(L, -4, ++n);
+    lua_pop(L, 1);
+    return n;
+}
+
 void module_push_function(struct module *m, lua_State *L, const void *key)
 {
     module_push(L, m);
@@ -146,127 +159,7 @@ int module_result(lua_State *L, struct module *m, tusk_rc rc)
     return 2;
 }
 
-/* ---- loading ---- */
-
-/* host:source(name, text): a piece of code, as a task */
-static int host_source(lua_State *L)
-{
-    struct module *m = module_check(L);
-    size_t n;
-    const char *name = luaL_checkstring(L, 2), *text = luaL_checklstring(L, 3, &n);
-    struct frame f;
-    module_enter(m, L, &f);
-    tusk_rc rc = tusk_load_source(m->host, name, text, n);
-    module_leave(m, L, &f);
-    return module_result(L, m, rc);
-}
-
-/* ---- driving ---- */
-
-static uint64_t microseconds(lua_State *L, int index)
-{
-    double s = luaL_optnumber(L, index, 0.002);
-    luaL_argcheck(L, s >= 0, index, "seconds, 0 or more, expected");
-    return s < 1e6 ? (uint64_t)(s * 1e6 + 0.5) : UINT64_C(1000000000000);
-}
-
-static tusk_step_state step(lua_State *L, struct module *m, uint64_t budget_us)
-{
-    struct frame f;
-    module_not_inside(L, m);
-    module_enter(m, L, &f);
-    tusk_step_state state = tusk_step(m->host, budget_us);
-    module_leave(m, L, &f);
-    if (state < 0)
-        luaL_error(L, "%s", tusk_errmsg(m->host));
-    return state;
-}
-
-static int push_state(lua_State *L, tusk_step_state state)
-{
-    lua_pushstring(L, state == TUSK_STEP_MORE      ? "more"
-                      : state == TUSK_STEP_WAITING ? "waiting"
-                                                   : "idle");
-    return 1;
-}
-
-/* host:poll(seconds) -> "more", "waiting", "idle": lets its tasks run for so long, 2 ms if not
- * given; never blocks */
-static int host_poll(lua_State *L)
-{
-    struct module *m = module_check(L);
-    return push_state(L, step(L, m, microseconds(L, 2)));
-}
-
-/* Pushes a list of the open hosts; their number. */
-static int push_hosts(lua_State *L)
-{
-    int n = 0;
-    lua_newtable(L);
-    lua_pushlightuserdata(L, (void *)&HOSTS);
-    lua_rawget(L, LUA_REGISTRYINDEX);
-    for (lua_pushnil(L); lua_next(L, -2);)
-        lua_rawseti(L, -4, ++n);
-    lua_pop(L, 1);
-    return n;
-}
-
-/* poll(seconds): all open hosts, each for its part of the time; the liveliest one's state */
-static int poll_all(lua_State *L)
-{
-    static const int rank[] = {[TUSK_STEP_IDLE] = 0, [TUSK_STEP_WAITING] = 1, [TUSK_STEP_MORE] = 2};
-    uint64_t budget = microseconds(L, 1);
-    luaL_checkstack(L, 2 * LUA_MINSTACK, "a call of the hosts");
-    tusk_step_state liveliest = TUSK_STEP_IDLE;
-    int list = lua_gettop(L) + 1, n = push_hosts(L);
-    for (int i = 1; i <= n; i++) {
-        lua_rawgeti(L, list, i);
-        struct module *m = lua_touserdata(L, -1);
-        if (!m->host) // closed by another's callback
-            continue;
-        tusk_step_state state = step(L, m, budget / (unsigned)n);
-        liveliest = rank[state] > rank[liveliest] ? state : liveliest;
-        lua_settop(L, list);
-    }
-    return push_state(L, liveliest);
-}
-
-/* host:run() -> true; nil, failure: blocks until no task is left */
-static int host_run(lua_State *L)
-{
-    struct module *m = module_check(L);
-    struct frame f;
-    module_not_inside(L, m);
-    module_enter(m, L, &f);
-    tusk_rc rc = tusk_run(m->host);
-    module_leave(m, L, &f);
-    return module_result(L, m, rc);
-}
-
-/* host:fd() -> the descriptor to watch, in a poll set of the caller's own */
-static int host_fd(lua_State *L)
-{
-    lua_pushinteger(L, tusk_wait_fd(module_check(L)->host));
-    return 1;
-}
-
-/* host:timeout() -> seconds to wait at most, nil: for ever; to be asked after every poll */
-static int host_timeout(lua_State *L)
-{
-    int ms = tusk_wait_ms(module_check(L)->host);
-    if (ms < 0)
-        lua_pushnil(L);
-    else
-        lua_pushnumber(L, ms / 1e3);
-    return 1;
-}
-
-static int host_tostring(lua_State *L)
-{
-    struct module *m = lua_touserdata(L, 1);
-    lua_pushfstring(L, "tusk host: %p%s", (void *)m, m->host ? "" : " (closed)");
-    return 1;
-}
+/* ---- the module ---- */
 
 /* What conversions of values need; nothing global is asked for or made. */
 static const char VALUES[] =
@@ -305,8 +198,6 @@ static void make_refs(lua_State *L)
     lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
-/* ---- the module ---- */
-
 static void make_type(lua_State *L, const char *name, const luaL_Reg *meta)
 {
     luaL_newmetatable(L, name);
@@ -319,13 +210,10 @@ static void make_type(lua_State *L, const char *name, const luaL_Reg *meta)
 static void open_types(lua_State *L)
 {
     static const luaL_Reg meta[] = {
-        {"__gc", module_gc_host}, {"__tostring", host_tostring}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"source", host_source},   {"poll", host_poll},          {"run", host_run}, {"fd", host_fd},
-        {"timeout", host_timeout}, {"close", module_close_host}, {NULL, NULL}};
+        {"__gc", module_gc_host}, {"__tostring", module_host_tostring}, {NULL, NULL}};
     static const luaL_Reg failure[] = {{"__tostring", failure_tostring}, {NULL, NULL}};
     make_type(L, MODULE_HOST, meta);
-    luaL_register(L, NULL, methods);
+    luaL_register(L, NULL, module_host_methods);
     luaL_register(L, NULL, module_op_methods);
     luaL_register(L, NULL, module_call_methods);
     luaL_newmetatable(L, MODULE_FAILURE);
@@ -340,7 +228,7 @@ __attribute__((visibility("default"))) int luaopen_tusk(lua_State *L);
 int luaopen_tusk(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"open", module_open_host}, {"poll", poll_all}, {NULL, NULL}};
+        {"open", module_open_host}, {"poll", module_poll_all}, {NULL, NULL}};
     lua_settop(L, 0);
     lua_pushlightuserdata(L, (void *)&HOSTS);
     lua_newtable(L);

@@ -57,6 +57,8 @@ void module_keep_function(lua_State *L, const void *key);
 void module_push(lua_State *L, struct module *m);
 /* Lists the host at index 1 among the open ones, or takes it off. */
 void module_list(lua_State *L, struct module *m, int open);
+/* Pushes a list of the open hosts; their number. */
+int module_push_hosts(lua_State *L);
 /* What conversions of the state's values need. */
 const struct value_refs *module_refs(lua_State *L);
 
@@ -64,9 +66,12 @@ const struct value_refs *module_refs(lua_State *L);
 int module_open_host(lua_State *L);
 int module_close_host(lua_State *L);
 int module_gc_host(lua_State *L);
+/* module_host.c, for Lua: tusk.poll, tostring(host). */
+int module_poll_all(lua_State *L);
+int module_host_tostring(lua_State *L);
 
-/* The methods that module_op.c and module_call.c have for hosts, and their own types. */
-extern const luaL_Reg module_op_methods[], module_call_methods[];
+/* The methods of hosts, and what else these files have. */
+extern const luaL_Reg module_host_methods[], module_op_methods[], module_call_methods[];
 void module_op_open(lua_State *L);
 void module_op_close(struct module *m);
 void module_call_open(lua_State *L);

@@ -97,6 +97,50 @@ describe("a host in luajit", function()
     ]])
   end)
 
+  it("loads plugins, calls them, and takes them away", function()
+    temp.dir(function(dir)
+      temp.write(dir .. "/shop.lua", [[
+        local shop = {}
+        function shop.price(n) @sleep(0.001) return n * 2 end
+        return { name = "shop", operators = { shop = shop }, setup = function() @sleep(0.001) end, teardown = function() @gone() end }
+      ]])
+      assert.equal("true\t42\ttrue\tnot_found\n", luajit(PROLOGUE .. [[
+        local host, gone = tusk.open(), false
+        host:def("gone", function() gone = true end)
+        assert(host:load(os.getenv("DIR")))
+        assert(host:run())
+        local ok, price = finish(host, host:call({ "shop.price", plugin = "shop" }, 21))
+        assert(host:stats().tasks == 0 and host:stats("shop") and host:stats().bytes > 100000)
+        assert(host:unload("shop"))
+        assert(host:run())
+        local _, e = host:unload("shop")
+        print(ok, price, gone, e.kind)
+      ]], { DIR = dir }))
+    end)
+  end)
+
+  it("ends in good order", function()
+    prints("waiting\tdone\tdone\t1\n", [[
+      local host, ended = tusk.open(), 0
+      host:def("ended", function() ended = ended + 1 end)
+      host:source("=code", "pcall(@sleep, '1h') @ended()")
+      local before, after = host:poll(), nil
+      assert(host:shutdown(5))
+      repeat after = host:poll() ffi.C.usleep(200) until after == "done"
+      print(before, after, tusk.poll(), ended)
+    ]])
+  end)
+
+  it("collects in time that is to spare", function()
+    prints("true\ttrue\n", [[
+      local host = tusk.open()
+      host:source("=code", "local t = {} for i = 1, 2e5 do t[i] = { i } end t = nil")
+      local freed, before = 0, host:stats().lua_bytes
+      for _ = 1, 1000 do freed = freed + host:gc(0.01) end
+      print(freed > 1e6, host:stats().lua_bytes < before)
+    ]])
+  end)
+
   it("works inside a coroutine", function()
     prints("3\n", [[
       local host = tusk.open()
@@ -145,6 +189,12 @@ describe("of the program's own Lua", function()
       found[0] = nil
       print(next(found) and not next(found, next(found)) and "one" or "several")
     ]])
+  end)
+
+  it("no function is shadowed: the library shows its own alone", function()
+    for name in program.run({ "-D", "--defined-only", build .. "/tusk.so" }, { program = "/usr/bin/nm" }).stdout:gmatch(" [TDBRVWi] (%S+)\n") do
+      assert.truthy(name:find("^tusk_") or name:find("^luaopen_tusk@"), name)
+    end
   end)
 
   it("globals of plugins are not its own, nor its own theirs", function()
@@ -206,7 +256,17 @@ describe("what goes wrong in a plugin", function()
     ]])
   end)
 
-  it("is a line for `log` when nobody waits for it", function()
+  it("is told to `error` when nobody waits for it", function()
+    prints("1\tcode:1: oh\n", [[
+      local seen = {}
+      local host = tusk.open { error = function(e) seen[#seen + 1] = e end }
+      host:source("=code", "error('oh')")
+      host:run()
+      print(#seen, (seen[1].message:gsub("\n.*", "")))
+    ]])
+  end)
+
+  it("is a line for `log` otherwise", function()
     prints("error\ttrue\n", [[
       local host = tusk.open { log = function(level, line) print(level, line:find("oh", 1, true) ~= nil) end }
       host:source("=code", "error('oh')")
@@ -215,10 +275,12 @@ describe("what goes wrong in a plugin", function()
   end)
 
   it("is a failure of loading", function()
-    prints("nil\tsyntax\ttrue\n", [[
-      local host = tusk.open()
+    prints("nil\tsyntax\ttrue\nnil\tnot_found\ttrue\n", [[
+      local host = tusk.open { log = false }
       local ok, e = host:source("=code", "x = = 1")
       print(ok, e.kind, e.message:find("code:1", 1, true) ~= nil)
+      ok, e = host:load("/nowhere")
+      print(ok, e.kind, e.message:find("/nowhere", 1, true) ~= nil)
     ]])
   end)
 
@@ -301,7 +363,7 @@ describe("an operator of the program's", function()
   end)
 
   it("knows who asks, and outlives the host", function()
-    prints("nil\tfalse\n", [[
+    prints("code\tfalse\n", [[
       local host, op = tusk.open { log = false }, nil
       host:def_async("ask", function(o) op = o end)
       host:source("=code", "@ask()")
@@ -309,6 +371,18 @@ describe("an operator of the program's", function()
       io.write(tostring(op:plugin()), "\t")
       host:close()
       print(op:done(1))
+    ]])
+  end)
+
+  it("cannot yield: it has not been called by its program's own coroutine", function()
+    prints("true\tfalse\tattempt to yield across C-call boundary\n", [[
+      local host = tusk.open()
+      host:def("ask", function() return coroutine.yield(1) end)
+      host:source("=code", "function ask() return @ask() end")
+      print(coroutine.resume(coroutine.create(function()
+        local ok, e = finish(host, host:call("ask"))
+        return ok, e.message:match("attempt.*boundary")
+      end)))
     ]])
   end)
 
