@@ -46,7 +46,7 @@ binding_src = $(wildcard bindings/$(1).c bindings/$(1).cc bindings/$(1)_*.c bind
 binding_obj = $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(call binding_src,$(1)))))
 binding_says = $(shell sed -n 's,^/\* $(1): \(.*\) \*/.*,\1,p' $(2))
 
-.PHONY: help all built run docs test check asan tsan stress bench install install-files clean deps deps-test deps-bench FORCE
+.PHONY: help all built run docs test check asan tsan stress bench examples built-examples install install-files clean deps deps-test deps-bench FORCE
 .PHONY: check-format check-headers check-c check-lua check-layers
 
 help: ## this list
@@ -100,7 +100,7 @@ check-c:
 	@mkdir -p $(BUILD)/cppcheck
 	cppcheck --quiet --enable=warning,performance,portability --error-exitcode=1 --inline-suppr \
 	  --std=c11 --std=c++17 --library=posix,lua,sqlite3,libcurl -D_GNU_SOURCE -Ihost --suppressions-list=.cppcheck \
-	  --cppcheck-build-dir=$(BUILD)/cppcheck --template=gcc host bindings
+	  --cppcheck-build-dir=$(BUILD)/cppcheck --template=gcc host bindings examples
 
 # luacheck reads plain Lua: what is written with @ is expanded first, line for line.
 check-lua:
@@ -164,6 +164,22 @@ $(BENCH): $(BUILD)/bench/%: bench/workloads/%/c.c bench/lib/bench.h
 $(BENCH_TUSK): $(BUILD)/bench/tusk-%: bench/workloads/%/tusk.c bench/lib/bench.h host/tusk.h $(BUILD)/libtusk.so
 	mkdir -p $(@D) && $(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -Ihost $< -o $@ -L$(BUILD) -Wl,-rpath,$(abspath $(BUILD)) -ltusk
 
+# ---- programs that embed it: examples/NAME/*.c; a line /* needs: sdl2 */ names packages of pkg-config ----
+
+EXAMPLES := $(sort $(foreach f,$(wildcard examples/*/*.c),$(word 2,$(subst /, ,$(f)))))
+needs = $(shell sed -n 's,^/\* needs: \(.*\) \*/.*,\1,p' examples/$(1)/*.c)
+has_all = $(if $(call needs,$(1)),$(shell pkg-config --exists $(call needs,$(1)) && echo yes),yes)
+
+examples: ## build/examples/*: programs with the library in them; those of which something is missing are left out
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory built-examples
+
+built-examples:
+	@$(MAKE) --no-print-directory $(foreach e,$(EXAMPLES),$(if $(call has_all,$(e)),$(BUILD)/examples/$(e),missing-$(e)))
+
+missing-%:
+	@echo 'examples/$* is left out: it needs $(call needs,$*); `make deps-test` installs that'
+
 # ---- installing ----
 
 ROOT = $(DESTDIR)$(PREFIX)
@@ -201,7 +217,7 @@ clean: ## removes build/ and build-*/
 
 DEPS := gcc g++ libc6-dev pkg-config libuv1-dev lua-luv lua-luv-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev \
   libhiredis-dev libpcre2-dev libsimdjson-dev ca-certificates tzdata libcairo2 fonts-dejavu-core
-DEPS_TEST := lua-busted lua-check clang-format cmake cppcheck mandoc nginx openssl poppler-utils python3-aiosmtpd redis-server sqlite3
+DEPS_TEST := lua-busted lua-check clang-format cmake cppcheck libsdl2-dev mandoc nginx openssl poppler-utils python3-aiosmtpd redis-server sqlite3
 
 # Only what is missing: when all is there it needs neither root nor a network.
 define install_packages
@@ -300,6 +316,12 @@ $(BUILD)/libtusk.so.0: $(HOST_OBJ) host/libtusk.map
 $(BUILD)/tusk.so: $(MODULE_OBJ) $(HOST_OBJ) host/module/module.map
 	$(CC) -shared $(SANITIZE) -Wl,-Bsymbolic-functions,--version-script=host/module/module.map -o $@ \
 	  $(MODULE_OBJ) $(HOST_OBJ) $(filter-out -lluajit%,$(LIBS))
+
+$(BUILD)/examples/%: $$(wildcard examples/$$*/*.c examples/$$*/*.h) host/tusk.h $(BUILD)/libtusk.so
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) $(OPT) -g $(SANITIZE) -Ihost \
+	  $(if $(call needs,$*),$(shell pkg-config --cflags $(call needs,$*))) $(filter %.c,$^) -o $@ \
+	  -L$(BUILD) -Wl,-rpath,'$$ORIGIN/..' -ltusk $(if $(call needs,$*),$(shell pkg-config --libs $(call needs,$*))) -lm
 
 $(BUILD)/libtusk.so: $(BUILD)/libtusk.so.0
 	ln -sf $(<F) $@
