@@ -181,6 +181,15 @@ function needs.nginx(_, _, fn)
   return result
 end
 
+-- All that a game's scripts work with: a server, a database, files.
+function needs.frame(dir, _, fn)
+  local path, folder, result = corpus.database(dir, 10000, 10000), corpus.folder(dir, 1000), nil
+  servers.nginx(SERVER, {}, function(url)
+    result = fn(function() return ("%s/hello %s %s"):format(url, path, folder) end)
+  end)
+  return result
+end
+
 function needs.slow(_, _, fn)
   return servers.slow(SERVER, function(url) return fn(function() return url end) end)
 end

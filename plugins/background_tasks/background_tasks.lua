@@ -5,7 +5,6 @@ local figures = require "tusk.plugins.background_tasks.figures"
 local running = require "tusk.plugins.background_tasks.running"
 local task = require "tusk.plugins.background_tasks.task"
 local tusk = require "tusk"
-local worker = require "tusk.plugins.background_tasks.worker"
 
 ---@class background_tasks.Pool
 ---@field scope tusk.Scope owns the workers
@@ -68,13 +67,25 @@ end
 
 -- At the end only what tasks enqueue that are still to be done.
 local function admit(self, t)
-  if (self.ending or self.kinds[t.name].over) and not worker.is_inside() then refuse(t) end
+  if (self.ending or self.kinds[t.name].over) and not running.is_inside() then refuse(t) end
   running.open(self, t)
 end
 
+-- A task that waits for room keeps a worker. When all of them do, nobody would ever make any.
+local function wait_inside(self, t)
+  if self.stuck + 1 >= self.size then
+    tusk.errors.raise("tasks.full", ("%s was not taken: the queue is full, and every worker waits for room in it"):format(t),
+      { retryable = true })
+  end
+  self.stuck = self.stuck + 1
+  local ok, err = pcall(self.queue.send, self.queue, t)
+  self.stuck = self.stuck - 1
+  if not ok then error(err, 0) end
+end
+
 local function send(self, t)
-  if self.queue:try_send(t) then return end
-  worker.without(self.queue.send, self.queue, t)
+  if #self.queue >= self.queue.cap and running.is_inside() then return wait_inside(self, t) end
+  self.queue:send(t)
 end
 
 --- Waits for room, then returns: the task is in line. When the call is cancelled or fails, it is not.

@@ -119,8 +119,7 @@ local function define_configured(cfg, log)
       for key, value in pairs(opts) do limits[key] = value end
       local fn = type_of(name, limits, log)
       limits.module, limits.call = nil, nil
-      local _, err = @try(tasks.define, name, limits, fn)
-      if err then tusk.errors.raise("config", ("plugins.background_tasks.types.%s: %s"):format(name, err.message), { cause = err }) end
+      tasks.define(name, limits, fn)
     end
   end
 end

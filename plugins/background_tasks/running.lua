@@ -1,11 +1,17 @@
--- running.lua: workers, and the tasks that they run.
+-- running.lua: workers, and the tasks that they run. One that pauses between two attempts leaves its worker to others.
 local task = require "tusk.plugins.background_tasks.task"
 local tusk = require "tusk"
-local worker = require "tusk.plugins.background_tasks.worker"
 
 local is, note, rethrow = tusk.errors.is, tusk.errors.note, tusk.errors.rethrow
 
 local running = {}
+
+local inside = setmetatable({}, { __mode = "k" }) -- coroutine of a task's → true
+
+--- Is it a task of some pool that asks?
+function running.is_inside()
+  return inside[coroutine.running()] == true
+end
 
 -- ---- what is open: from before it is in line until it has ended ----
 
@@ -19,6 +25,37 @@ function running.close(self, t)
   self.ended:set(t.id)
 end
 
+-- ---- a task and its worker: the channel on which the worker waits until the task can do without it ----
+
+local function release(t)
+  local worker = t.worker
+  t.worker = false
+  if worker then worker:try_send(true) end
+end
+
+-- Others may have its worker meanwhile. Only so many rest at a time: more keep theirs, which holds back all who enqueue.
+local function rest(self, t)
+  if t.resting or self.count.paused >= self.queue.cap then return end
+  t.resting, t.state, self.count.paused = true, "paused", self.count.paused + 1
+  release(t)
+end
+
+local function rested(self, t)
+  if t.resting then self.count.paused = self.count.paused - 1 end
+  t.resting = false
+end
+
+-- Goes on as soon as there is a worker for it.
+local function resume(self, t)
+  if t.resting then
+    t.grant = @channel(1)
+    self.again:send(t)
+    t.grant:recv()
+  end
+  rested(self, t)
+  t.state = "running"
+end
+
 -- ---- a task ----
 
 local function perform(t, kind)
@@ -28,13 +65,13 @@ local function perform(t, kind)
 end
 
 local function attempt(self, t, kind)
-  worker.resume(self, t)
+  resume(self, t)
   local from = @date.clock()
   t.attempt, self.count.running = t.attempt + 1, self.count.running + 1
   local ok, value = xpcall(perform, note, t, kind)
   t.seconds, self.count.running = t.seconds + @date.clock() - from, self.count.running - 1
   if ok then return value end
-  if not is(value, "cancelled") then worker.rest(self, t) end
+  if not is(value, "cancelled") then rest(self, t) end
   rethrow(value)
 end
 
@@ -64,25 +101,26 @@ local function settle(self, t, ok, value)
 end
 
 local function run(self, t, kind)
-  worker.enter(self, t)
-  if kind.waits then worker.rest(self, t) end
+  local co = coroutine.running()
+  inside[co] = true
+  if kind.waits then rest(self, t) end
   local ok, value = xpcall(kind.policy.run, note, kind.policy, attempt, self, t, kind)
-  worker.leave()
+  inside[co] = nil -- other tasks get it next
   self.figures:took(t.name, t.seconds)
   if settle(self, t, ok, value) then running.close(self, t) end
-  worker.rested(self, t)
-  worker.release(t)
+  rested(self, t)
+  release(t)
 end
 
 -- ---- workers ----
 
 -- Has the task got this worker now?
-local function serve(self, t, own)
+local function serve(self, t, worker)
   if t.state == "queued" then
-    t.state, t.worker = "running", own
+    t.state, t.worker = "running", worker
     t.running = self.scope:spawn({ name = tostring(t) }, run, self, t, self.kinds[t.name])
   elseif t.state == "paused" then
-    t.worker = own
+    t.worker = worker
     t.grant:try_send(true)
   else
     running.close(self, t) -- it was cancelled in line
@@ -93,11 +131,11 @@ end
 
 --- A worker, until the queue is closed. A task that goes on comes before one that is new.
 function running.work(self)
-  local own, cases = @channel(1), { { self.again, "again" }, { self.queue, "new" } }
+  local worker, cases = @channel(1), { { self.again, "again" }, { self.queue, "new" } }
   while true do
     local _, t = @select(cases)
     if not t then return end
-    if serve(self, t, own) then own:recv() end
+    if serve(self, t, worker) then worker:recv() end
   end
 end
 

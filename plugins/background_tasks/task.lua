@@ -1,6 +1,5 @@
 -- task.lua: one piece of work in the background, as whoever enqueued it sees it.
 local tusk = require "tusk"
-local worker = require "tusk.plugins.background_tasks.worker"
 
 ---@class background_tasks.Task
 ---@field id integer
@@ -40,13 +39,6 @@ function task.finish(self, state, value)
   if self.changed then self.changed:set(state) end
 end
 
-local function wait(self)
-  while not ENDED[self.state] do
-    self.changed = self.changed or @watch(self.state)
-    self.changed:changed()
-  end
-end
-
 local function outcome(self)
   if self.state == "done" then return self.value end
   if self.state == "failed" then error(self.error, 0) end
@@ -59,7 +51,10 @@ end
 --- Waits until it has ended: what its function returned, or raises what it failed with; `task_cancelled`, or `tasks.undone`
 --- when the program ended before it did.
 function Task:await()
-  if not ENDED[self.state] then worker.without(wait, self) end
+  while not ENDED[self.state] do
+    self.changed = self.changed or @watch(self.state)
+    self.changed:changed()
+  end
   return outcome(self)
 end
 

@@ -188,66 +188,16 @@ describe("no unbounded queue: it", function()
     assert.same({ workers = 3, capacity = 10, queued = 0, running = 0, paused = 0, done = 9, failed = 0 }, p:stats())
   end)
 
-  on_pool("does not stand still when tasks wait for room in it: they leave their workers to others", { workers = 2, queue = 3 }, function(p)
+  on_pool("does not stand still when all workers wait for room in it: one of them is told", { workers = 2, queue = 1 }, function(p)
     p:define("parent", {}, function(job)
       for _ = 1, 3 do p:enqueue("sleep", 1) end
       return job.id
     end)
-    local parents = {}
-    for i = 1, 3 do parents[i] = p:enqueue("parent", {}) end
+    local a, b = p:enqueue("parent", {}), p:enqueue("parent", {})
     p:idle()
-    for _, t in ipairs(parents) do assert.equal("done", t.state) end
-    assert.equal(12, p:stats().done)
-    assert.same({ 0, 0 }, { p:stats().paused, p:stats().running })
-  end)
-
-  on_pool("nor when tasks await tasks, whatever the number of workers", { workers = 1, queue = 10 }, function(p)
-    p:define("sum", {}, function(job)
-      if job.args == 0 then @sleep "1s" return 0 end
-      return job.args + p:enqueue("sum", job.args - 1):await()
-    end)
-    local t = p:enqueue("sum", 8)
-    @sleep "500ms"
-    assert.same({ 8, 1 }, { p:stats().paused, p:stats().running })
-    assert.equal(36, t:await())
-    local cancelled = p:enqueue("sum", 8)
-    @sleep "500ms"
-    cancelled:cancel()
-    p:idle()
-    assert.same({ 0, 0, 0 }, { p:stats().paused, p:stats().running, p:stats().failed })
-    assert.equal(1, p:enqueue("sleep", 1):await())
-  end)
-
-  on_pool("nor does it run more tasks than it has workers, when those go on that have waited", { workers = 2, queue = 20 }, function(p)
-    local now, most = 0, 0
-    p:define("parent", {}, function()
-      p:enqueue("sleep", 1):await()
-      now = now + 1
-      most = math.max(most, now)
-      @sleep "5s"
-      now = now - 1
-    end)
-    for _ = 1, 6 do p:enqueue("parent", {}) end
-    p:idle()
-    assert.same({ 2, 12 }, { most, p:stats().done })
-  end)
-
-  on_pool("nor does it forget that a worker which was kept is free again", { workers = 2, queue = 1 }, function(p)
-    p:define("parent", {}, function() p:enqueue("sleep", 1):await() end)
-    for _ = 1, 5 do -- one leaves its worker, one keeps it
-      local both = { p:enqueue("parent", {}), p:enqueue("parent", {}) }
-      for _, t in ipairs(both) do t:await() end
-    end
-    assert.same({ 20, 0 }, { p:stats().done, p:stats().failed })
-  end)
-
-  on_pool("and when as many have left theirs as may, and no worker is left, one of them is told", { workers = 1, queue = 2 }, function(p)
-    p:define("sum", {}, function(job)
-      return job.args == 0 and 0 or job.args + p:enqueue("sum", job.args - 1):await()
-    end)
-    local t = p:enqueue("sum", 5)
-    assert.equal("tasks.full", fails(t.await, t).kind)
-    assert.equal(3, p:enqueue("sum", 2):await())
+    local kinds = { a.error and a.error.kind or a.state, b.error and b.error.kind or b.state }
+    table.sort(kinds)
+    assert.same({ "done", "tasks.full" }, kinds)
   end)
 
   on_pool("is idle only when nothing is in line, under way, or just handed to a worker", {}, function(p)
