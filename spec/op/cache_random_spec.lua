@@ -98,6 +98,24 @@ function steps.remember()
   end
 end
 
+function steps.remember_many()
+  local keys, values = {}, {}
+  for i = 1, math.random(4) do
+    keys[i] = one_of(KEYS)
+    values[keys[i]] = maybe(function() return one_of(VALUES) end)
+  end
+  local opts = { ttl = one_of(TIMES), tags = some_tags(), negative_ttl = maybe(function() return one_of(TIMES) end) }
+  return function(c)
+    local asked = {}
+    local got = c.remember_many(keys, opts, function(missing)
+      asked = { unpack(missing) }
+      return values
+    end)
+    table.sort(asked)
+    return { got, asked }
+  end
+end
+
 function steps.pass()
   local seconds = one_of { 1, 5, 9, 10, 20 }
   return function(_, pass) return pass(seconds) end
