@@ -1,6 +1,7 @@
 -- api_client: the endpoints of an HTTP API as functions, under one policy. See README.md.
 local answer = require "tusk.plugins.api_client.answer"
 local endpoint = require "tusk.plugins.api_client.endpoint"
+local manifest = require "tusk.plugins.api_client.manifest"
 local several = require "tusk.plugins.api_client.several"
 local tusk = require "tusk"
 
@@ -22,6 +23,10 @@ local api_client = {}
 ---@field bulkhead table|nil
 ---@field hedge table|string|nil
 ---@field concurrency integer|nil how many of fetch_multiple at a time, 8
+
+---@class tusk.api_client.Api the endpoints by name, each fn(params, options) or fn(value …)
+---@field client table the API's @http.client
+---@field fetch_multiple fun(requests: table, more: table|nil): table, table|nil
 
 local PASSED = { "limiter", "bulkhead", "hedge", "tls", "proxy", "unix", "max_body", "max_connections", "connect_timeout",
   "redirects" } -- to @http.client
@@ -157,7 +162,7 @@ end
 --- The endpoints of an API as functions, called with a dot: api.user_history { id = 7 }, or api.user_history(7).
 ---@param opts tusk.api_client.Options
 ---@param api table|nil what they are put into
----@return table api
+---@return tusk.api_client.Api
 function api_client.new(opts, api)
   check.options(check.table("options", opts), OPTIONS)
   api = api or {}
@@ -184,71 +189,13 @@ function api_client.new(opts, api)
   return setmetatable(api, { __namespace = true, __index = function(_, name) unknown(self, name) end })
 end
 
--- ---- as a plugin ----
-
-local function fields_of(opts)
-  return {
-    base = { type = "string", default = opts.base, required = opts.base == nil, doc = "what every path is put behind" },
-    endpoints = { type = "table", default = {}, doc = 'name → "GET /users/{id}?page", or { "GET /…", absent = true }' },
-    auth = { type = "table", doc = 'names of variables: { bearer = "API_TOKEN" }' },
-    headers = { type = "table", doc = "sent with every request" },
-    timeout = { type = "duration", default = opts.timeout or "30s", doc = "of a call with all its attempts" },
-    attempt_timeout = { type = "duration", default = opts.attempt_timeout or "10s", doc = "of one attempt" },
-    attempts = { type = "integer", default = 3, doc = "how often a request is sent that may be repeated" },
-    rate = { type = "number", doc = "how many requests there may be in `per`; any number if not set" },
-    per = { type = "duration", default = "1s", doc = "see rate" },
-    burst = { type = "integer", default = 1, doc = "how many of them at once after a pause" },
-    breaker = { type = "boolean", default = true, doc = "whether a server that fails is left alone for a while" },
-    concurrency = { type = "integer", default = opts.concurrency or 8, doc = "how many of fetch_multiple at a time" },
-  }
-end
-
-local function with_endpoints(own, configured)
-  local all = {}
-  for _, list in ipairs { own or {}, configured } do
-    for name, said in pairs(list) do all[name] = said end
-  end
-  return all
-end
-
-local function retry_with(retry, attempts)
-  if attempts <= 1 or retry == false then return false end
-  local all = { attempts = attempts }
-  for name, value in pairs(type(retry) == "table" and retry or {}) do
-    if name ~= "attempts" then all[name] = value end
-  end
-  return all
-end
-
--- What the plugin itself says, and what tusk.lua makes of it.
-local function configured(name, opts, cfg)
-  local all = {}
-  for option, value in pairs(opts) do all[option] = value end
-  for _, option in ipairs { "base", "auth", "headers", "timeout", "attempt_timeout", "concurrency" } do
-    if cfg[option] ~= nil then all[option] = cfg[option] end
-  end
-  all.name = opts.name or name
-  all.endpoints = with_endpoints(opts.endpoints, cfg.endpoints)
-  all.retry = retry_with(opts.retry, cfg.attempts)
-  all.breaker = cfg.breaker and (opts.breaker == nil or opts.breaker)
-  if cfg.rate then all.limiter = { rate = cfg.rate, per = cfg.per, burst = cfg.burst, name = all.name } end
-  return all
-end
-
 --- A whole plugin: return require("tusk.plugins.api_client").plugin("github", { base = …, endpoints = … }). Settings of its
 --- section of tusk.lua go before what is said here.
 ---@param name string of the plugin, and of its operator unless that is given
 ---@param opts tusk.api_client.Options base and endpoints may be left to tusk.lua
 ---@param operator string|nil
 function api_client.plugin(name, opts, operator)
-  check.options(opts, OPTIONS)
-  local api = {}
-  return {
-    name = check.string("name", name),
-    config = fields_of(opts),
-    setup = function(_, cfg) api_client.new(configured(operator or name, opts, cfg), api) end,
-    operators = { [operator or name] = api },
-  }
+  return manifest(api_client.new, check.string("name", name), check.options(opts, OPTIONS), operator or name)
 end
 
 return api_client

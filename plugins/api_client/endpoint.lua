@@ -124,8 +124,10 @@ local function check_names(self, params)
   for name in pairs(params) do
     if not self.known[name] and not (name == "body" and self.has_body) then
       local hint, near = check.hint(tostring(name), self.names)
-      check.fail(("%s has no parameter %q%s"):format(self.name, tostring(name), hint), { argument = tostring(name),
-        suggestion = near, help = { "endpoint: " .. self.template } })
+      local help = { "endpoint: " .. self.template }
+      if self.has_body then help[2] = "what is sent goes in { body = … }" end
+      check.fail(("%s has no parameter %q%s"):format(self.name, tostring(name), hint),
+        { argument = tostring(name), suggestion = near, help = help })
     end
   end
 end

@@ -25,11 +25,11 @@ local function key_of(self, row)
   return id
 end
 
--- Not to be cancelled: what is committed must not be found in its old form. A cache that is to raise when its server is
--- down does so here, when all is done.
+-- Not to be cancelled: what is committed must not be found in its old form. The cache has its own time limit; one that is
+-- to raise when its server is down does so here, when all is done.
 local function forget(self, users, id)
   if not self.cache then return end
-  local ok, err = pcall(@shield, { timeout = "5s" }, function() users.forget(id) end)
+  local ok, err = pcall(@shield, users.forget, id)
   if ok then return end
   if type(err) == "table" and err.message then
     err.sent = true
