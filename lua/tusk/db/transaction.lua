@@ -15,11 +15,14 @@ local transaction = {}
 ---@field database table
 ---@field raw userdata
 ---@field owner userdata the task that began it
----@field scope userdata|nil what its body runs in, and all that the body starts
 ---@field began number
 ---@field savepoints table[] those open, outermost first; each { owner = task }
 local Tx = {}
 Tx.__index = Tx
+
+-- tx → what its body runs in, and all that the body starts. Who has the tx must not keep that: the scope of a body that is
+-- never run to its end is to be collected.
+local scopes = setmetatable({}, { __mode = "kv" })
 
 -- Is the running task that one, or started by it or by one of its children?
 local function within(task)
@@ -55,7 +58,7 @@ end
 function transaction.is_inside(database)
   local me = core.current()
   for tx in pairs(database.open) do
-    if tx.owner == me or tx.scope and kernel.scope_inside(tx.scope) then return true end
+    if tx.owner == me or scopes[tx] and kernel.scope_inside(scopes[tx]) then return true end
   end
   return false
 end
@@ -73,7 +76,7 @@ end
 
 -- Children started in the body are waited for before the transaction ends.
 local function in_scope(s, tx, fn, abandoned)
-  tx.scope = tx.scope or s -- of the outermost one
+  scopes[tx] = scopes[tx] or s -- of the outermost one
   scope.on_abandon(s, abandoned)
   return fn(tx.namespace)
 end
