@@ -48,12 +48,22 @@ local function make_room(self, bytes)
   return true
 end
 
-local function taken(self, text)
+-- Of those that come when all is sent the first is told of; how many there were is in the figures.
+local function dropped_late(self, event)
+  if not self.late then
+    self.log.error("an event came after the end, and is lost: a plugin that tracks until its end requires @analytics",
+      { sink = self.name, event = event })
+  end
+  self.late = true
+  dropped(self, 1, "end")
+end
+
+local function taken(self, event, text)
   if #text > self.buffer.size then
     check.fail(("data: the event has %d bytes; all together have room for %d"):format(#text, self.buffer.size), { argument = "data" })
   end
   if self.over then
-    dropped(self, 1, "end")
+    dropped_late(self, event)
     return false
   end
   if make_room(self, #text) then return true end
@@ -74,7 +84,7 @@ function Tracker:track(event, data)
   self.tracked = self.tracked + 1
   self.figures:tracked(1)
   local text = @json.encode { id = self.prefix .. self.tracked, event = event, at = @date.now(), data = data }
-  if not taken(self, text) then return false end
+  if not taken(self, event, text) then return false end
   self.buffer:push(text, @date.clock())
   local n = self.buffer:count()
   if n == 1 or n == self.batch then wake(self) end

@@ -295,6 +295,15 @@ describe("no event lost silently on shutdown: the end", function()
     assert.equal(7, @metrics.counter("analytics_dropped_total", { sink = "analytics", why = "end" }).value)
     assert.same({ 7, 0, 7 }, { t:stats().tracked, t:stats().sent, t:stats().dropped })
   end)
+
+  on_tracker("tells of what comes after it, once, and counts all", {}, function(t)
+    assert.equal(0, t:stop(5))
+    for _ = 1, 3 do assert.is_false(t:track "late") end
+    local line = t.log[#t.log]
+    assert.same({ 1, "error", "late" }, { #t.log, line.level, line.fields.event })
+    assert.matches("requires @analytics", line.message, 1, true)
+    assert.same({ 3, 0, 3 }, { t:stats().tracked, t:stats().sent, t:stats().dropped })
+  end)
 end)
 
 describe("the table", function()
