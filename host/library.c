@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "embed.h"
+#include "modules.h"
 
 struct library { /* one that is open; the code itself stays for good */
     struct tusk_hook at_close;
@@ -42,6 +43,7 @@ static const char *what_is_wrong(lua_State *L, const tusk_plugin *p)
 
 static const tusk_plugin *find(lua_State *L, const char *path)
 {
+    modules_show();
     void *code = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     const tusk_plugin *p = code ? dlsym(code, "tusk_plugin_entry") : NULL;
     const char *wrong = code ? what_is_wrong(L, p) : NULL;

@@ -63,11 +63,7 @@ static int own_folder(char out[PATH_MAX])
     return 0;
 }
 
-/*
- * Bindings use the library's functions, by name. One that was loaded for a single user of the
- * process (a Lua module, a plugin of an editor) is shown to them, and stays as they do.
- */
-static void show_to_bindings(void)
+void modules_show(void)
 {
     Dl_info info;
     if (dladdr((void *)modules_open, &info) && info.dli_fname)
@@ -83,7 +79,7 @@ static void *open_binding(lua_State *L, const char *name)
     lua_pushliteral(L, "");
     if (own_folder(folder))
         return NULL;
-    show_to_bindings();
+    modules_show();
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         const char *path = lua_pushfstring(L, places[i], folder, name);
         void *library = access(path, F_OK) ? NULL : dlopen(path, RTLD_NOW | RTLD_NODELETE);

@@ -10,4 +10,11 @@ struct tusk;
  * "tusk.core". */
 void modules_open(lua_State *L);
 
+/*
+ * Bindings and plugins in C use the library's functions, by name. One that was loaded for a single
+ * user of the process (a Lua module, a plugin of an editor) is shown to those it loads, and stays
+ * as they do.
+ */
+void modules_show(void);
+
 #endif

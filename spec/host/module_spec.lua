@@ -1,6 +1,8 @@
 -- `require "tusk"` in a program that is LuaJIT's: the real luajit, with hosts inside.
+local embedder = require "spec.support.embedder"
 local program = require "spec.support.program"
 local temp = require "spec.support.temp"
+local uv = require "luv"
 
 local build = program.path():match("^(.*)/")
 
@@ -33,12 +35,12 @@ end
 ]]
 
 -- Runs code in luajit; what it prints.
-local function luajit(code, env)
+local function luajit(code, env, complains)
   local all = { LUA_CPATH = build .. "/?.so", LD_PRELOAD = preload, ASAN_OPTIONS = "exitcode=99" }
   for name, value in pairs(env or {}) do all[name] = value end
   local r = program.run({ "-" }, { program = "/usr/bin/luajit", stdin = code, env = all })
   assert(r.status == 0, r.stderr)
-  assert.equal("", r.stderr)
+  assert.equal(complains or "", r.stderr)
   return r.stdout
 end
 
@@ -119,6 +121,18 @@ describe("a host in luajit", function()
     end)
   end)
 
+  it("loads plugins in C", function()
+    temp.dir(function(dir)
+      embedder.plugin(dir .. "/physics.so", "spec/embed/plugin.c")
+      assert.equal("true\t19.625\n", luajit(PROLOGUE .. [[
+        local host = tusk.open()
+        assert(host:load(os.getenv("DIR")))
+        assert(host:run())
+        print(finish(host, host:call("physics.fall", 2)))
+      ]], { DIR = dir }, "physics: closed\n"))
+    end)
+  end)
+
   it("ends in good order", function()
     prints("waiting\tdone\tdone\t1\n", [[
       local host, ended = tusk.open(), 0
@@ -148,6 +162,61 @@ describe("a host in luajit", function()
       host:source("=code", "sum = @add(1, 2)  function get() return sum end")
       print(coroutine.wrap(function() return select(2, finish(host, host:call("get"))) end)())
     ]])
+  end)
+end)
+
+-- As LÖVE is: a program with libluajit as a library, and functions that it calls in Lua.
+local FOREIGN = [=[
+/* A game of three frames. */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+    lua_State *L = luaL_newstate();
+    luaL_openlibs(L);
+    int failed = luaL_dofile(L, argv[argc - 1]);
+    for (int i = 0; i < 200 && !failed; i++) {
+        lua_getglobal(L, "love");
+        lua_getfield(L, -1, "update");
+        lua_pushnumber(L, 1 / 60.0);
+        failed = lua_pcall(L, 1, 0, 0);
+        lua_pop(L, 1);
+    }
+    if (failed)
+        fprintf(stderr, "%s", lua_tostring(L, -1));
+    lua_close(L);
+    return failed;
+}
+]=]
+
+describe("the program of docs/embedding.md", function()
+  it("runs in a program that has libluajit as LÖVE has", function()
+    local code = temp.read("docs/embedding.md"):match("\n```lua\n(local tusk = require \"tusk\".-)```")
+    temp.dir(function(dir)
+      temp.write(dir .. "/foreign.c", FOREIGN)
+      temp.write(dir .. "/game.lua", [[
+        local world, love_ = {}, {}
+        love = love_
+        function world:update(dt) self.time = (self.time or 0) + dt end
+        function world:spawn(kind, x) print("spawned", kind, x) return 1 end
+      ]] .. code .. [[
+        local update = love.update
+        function love.update(dt) update(dt) require("ffi").C.usleep(500) end
+        require("ffi").cdef "int usleep(unsigned microseconds);"
+      ]])
+      assert(uv.fs_mkdir(dir .. "/mods", 493))
+      temp.write(dir .. "/mods/wasps.lua", [[
+        return { name = "wasps", services = { attack = function() @sleep(0.001) @spawn_enemy("wasp", @json.decode("[3]")[1]) end } }
+      ]])
+      local built = program.run({ "-ec", '${CC:-cc} $SANITIZE foreign.c -o foreign $(pkg-config --cflags --libs luajit)' },
+        { program = "/bin/sh", cwd = dir })
+      assert(built.status == 0, built.stderr)
+      local r = program.run({ "game.lua" }, { program = dir .. "/foreign", cwd = dir, env = { LUA_CPATH = build .. "/?.so" } })
+      assert.equal("", r.stderr)
+      assert.equal("spawned\twasp\t3\n", r.stdout)
+    end)
   end)
 end)
 
