@@ -157,3 +157,34 @@ describe("a mistake in a call of a shipped plugin", function()
     assert.matches("main.lua:3:3", r.stderr, 1, true)
   end)
 end)
+
+describe("a task that a shipped plugin has of its own", function()
+  local function compiled(text) return assert(load(text, "=[tusk.plugins.example]")) end
+
+  it("is told of by the place in the plugin, since nobody called it", function()
+    local task = @async(compiled "\n  @sleep '1h'")
+    local place
+    for _, t in ipairs(require("tusk").ps()) do
+      if t.op == "sleep" then place = t.site end
+    end
+    task:cancel()
+    assert.same({ "[tusk.plugins.example]", 2, 3 }, { place.file, place.line, place.column })
+  end)
+
+  it("is reached by TERM while it computes, like anybody's", function()
+    local code = "print('on') io.stdout:flush() load('while true do end', '=[tusk.plugins.example]')()"
+    local r = program.start({ "-e", code }, {}, function(p)
+      p:read_until "on"
+      p:signal "sigterm"
+      return p:wait()
+    end)
+    assert.equal(143, r.status, r.stderr)
+  end)
+
+  it("fails there, unless it was called from somewhere", function()
+    local _, err = @try(function() return @async(compiled "@file.read '/nowhere'"):await() end)
+    assert.same({ "[tusk.plugins.example]", "file.read" }, { err.site.file, err.op })
+    _, err = @try(compiled "@file.read '/nowhere'")
+    assert.same({ "spec/lua/shipped_spec.lua", "try" }, { err.site.file, err.op })
+  end)
+end)
