@@ -356,7 +356,8 @@ int memory_is_short(const struct tusk *h)
 void memory_forgive(struct tusk *h)
 {
     h->memory.is_short = 0;
-    hook_end(h->L, h);
+    if (!h->insisting && !h->interrupted) // they have put another in its place
+        hook_end(h->L, h);
 }
 
 int memory_ensure(struct tusk *h)

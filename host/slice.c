@@ -105,7 +105,9 @@ void slice_end(struct tusk *h, struct task *t, uint32_t id, struct unit *unit, u
     uint64_t ns = now - h->slice.began;
     struct warning w = {t, id, ns};
     h->slice.until = 0;
-    if (h->slice.over)
+    if (h->slice.over && h->hooked)
+        h->users_hook.count = OFTEN;
+    else if (h->slice.over)
         lua_sethook(h->L, on_count, LUA_MASKCOUNT, OFTEN);
     h->slice.slowest = ns > h->slice.slowest ? ns : h->slice.slowest;
     if (unit_is_there(h, unit))

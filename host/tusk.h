@@ -35,7 +35,7 @@ typedef enum {
     TUSK_E_DENIED,
     TUSK_E_TIMEOUT,
     TUSK_E_CANCELLED,
-    TUSK_E_CPU, /* one resume took longer than slice_max_us */
+    TUSK_E_CPU, /* one resume computed for longer than slice_max_us */
     TUSK_E_IO,
     TUSK_E_UNKNOWN_OUTCOME, /* it failed, and may have been done all the same */
     TUSK_E_CLOSED,          /* the host is shutting down, or what was asked has ended */
@@ -75,8 +75,8 @@ typedef struct {
     uint32_t max_tasks;     /* alive at once; default 1 000 000 */
     uint64_t mem_bytes;     /* of the host and its Lua, exactly; default none */
     uint64_t slice_warn_us; /* a resume that took longer is logged; default none */
-    uint64_t slice_max_us;  /* one that takes longer ends with TUSK_E_CPU; default none. A host that
-                               has this limit runs without compiling */
+    uint64_t slice_max_us;  /* one that computes for longer ends with TUSK_E_CPU; default none. A
+                               host  that has this limit runs without compiling */
     uint32_t max_ops;       /* operators that wait at once; default 1 000 000 */
     uint32_t max_depth;     /* of tasks in tasks, at most 65534; default none */
 } tusk_limits;

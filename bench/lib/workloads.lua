@@ -39,6 +39,4 @@ return {
   { name = "op_later", what = "the same, answered a step later", n = 200000, at_once = 3, programs = "embed" },
   { name = "op_called", what = "calls from C to Lua that call one, 64 in a step", n = 200000, at_once = 4, programs = "embed" },
   { name = "idle", what = "steps that find nothing to do, beside 1000 tasks that wait", n = 1000000 },
-  { name = "frames", what = "steps of a game's frames, beside 1000 tasks and input: 99.9 % take less", n = 5000, needs = "nginx", at_once = 0.999 },
-  { name = "frames_gc", what = "the same, with tusk_gc_idle after each", n = 5000, needs = "nginx", at_once = 1.999, programs = "frames" },
 }
