@@ -210,6 +210,16 @@ static void *lua_alloc(void *ud, void *p, size_t old, size_t size)
     return q;
 }
 
+/* The same of LuaJIT's own allocator without a cap: there is a lot of this. */
+static void *uncapped_alloc(void *ud, void *p, size_t old, size_t size)
+{
+    struct tusk *h = ud;
+    void *q = h->memory.lua(h->memory.lua_ud, p, old, size);
+    if (q || !size)
+        count(h, old, size);
+    return q;
+}
+
 static lua_State *open_given(struct tusk *h)
 {
     h->memory.opening = 1;
@@ -252,7 +262,7 @@ static lua_State *open_internal(struct tusk *h)
         return NULL;
     }
     count(h, 0, own);
-    lua_setallocf(L, lua_alloc, h);
+    lua_setallocf(L, h->memory.spare ? lua_alloc : uncapped_alloc, h);
     return L;
 }
 

@@ -513,7 +513,8 @@ int task_start(lua_State *L, struct tusk *h, struct scope *s, int nargs, int how
     load(L, t, nargs);
     scope_link(s, &t->own);
     h->live++;
-    borrow_left(h);
+    if (h->borrowed)
+        borrow_left(h);
     if (may_run_now(L, h, how))
         run(h, t);
     else
