@@ -126,7 +126,8 @@ asan: ## the specs under AddressSanitizer, UBSan and LeakSanitizer, in build-asa
 TSAN_SPECS := spec/op/worker_spec.lua spec/bindings/sqlite_thread_spec.lua spec/bindings/sqlite_spec.lua \
   spec/op/db_each_spec.lua spec/bindings/sqlite_group_spec.lua \
   spec/bindings/sqlite_rules_spec.lua spec/bindings/sqlite_faults_spec.lua \
-  spec/embed/threads_spec.lua spec/op/process_spec.lua spec/op/process_hosts_spec.lua spec/op/hash_spec.lua spec/host/wait_spec.lua spec/embed/op_spec.lua spec/embed/lua_op_spec.lua
+  spec/embed/threads_spec.lua spec/op/process_spec.lua spec/op/process_hosts_spec.lua spec/op/hash_spec.lua spec/host/wait_spec.lua \
+  spec/embed/op_spec.lua spec/embed/lua_op_spec.lua spec/embed/model_spec.lua
 
 tsan: ## the specs of threads under ThreadSanitizer, in build-tsan/
 	@TSAN_OPTIONS=halt_on_error=1:exitcode=99:suppressions=$(CURDIR)/.tsan \

@@ -20,6 +20,7 @@ static tusk_host *open_host(void)
     tusk_config config;
     tusk_config_init(&config);
     config.log = log_line;
+    config.flags = getenv("TUSK_STRESS") ? TUSK_STRESS : 0;
     if (tusk_open(&config, &h))
         exit(1);
     return h;

@@ -144,6 +144,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IONBF, 0);
     tusk_config_init(&config);
     config.log = log_line;
+    config.flags = getenv("TUSK_STRESS") ? TUSK_STRESS : 0;
     if (tusk_open(&config, &h))
         return 1;
     check(h, tusk_def_async(h, "who", who, NULL, NULL));

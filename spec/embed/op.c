@@ -46,6 +46,7 @@ static tusk_host *open_host(void)
     tusk_config config;
     tusk_config_init(&config);
     config.log = log_line;
+    config.flags = getenv("TUSK_STRESS") ? TUSK_STRESS : 0;
     if (tusk_open(&config, &h) || tusk_def(h, "say", say, NULL))
         exit(1);
     return h;
@@ -404,6 +405,34 @@ static void meanwhile(void)
     tusk_close(h);
 }
 
+/* Several wait for one operator; each gets the answer that is its own, whatever the order. */
+static tusk_op *waiting[4];
+
+static void line_up(void *ud, tusk_op *op, const tusk_val *args, uint32_t n)
+{
+    (void)ud;
+    if (n == 1 && args[0].type == TUSK_INT)
+        waiting[args[0].u.i] = op;
+    else
+        tusk_op_free(op);
+}
+
+static void interleaved(void)
+{
+    static const int order[] = {2, 0, 3, 1};
+    tusk_host *h = open_host();
+    check(h, tusk_def_async(h, "ask", line_up, NULL, NULL));
+    load(h, "for i = 0, 3 do @spawn(function() @say(i, @ask(i), (pcall(@ask))) end) end");
+    tusk_step(h, 1000);
+    for (int i = 0; i < 4; i++) {
+        tusk_val v = tusk_int(order[i] * 10);
+        tusk_op_done(waiting[order[i]], &v, 1);
+        tusk_op_free(waiting[order[i]]);
+        tusk_step(h, 1000);
+    }
+    tusk_close(h);
+}
+
 static tusk_rc half(void *ud, const tusk_val *args, uint32_t n, tusk_val *result)
 {
     double d;
@@ -526,6 +555,7 @@ int main(int argc, char **argv)
                  {"later", later},
                  {"threads", threads},
                  {"two_hosts", two_hosts},
+                 {"interleaved", interleaved},
                  {"race", race},
                  {"failed", failed},
                  {"names", names},

@@ -31,6 +31,13 @@ answer
 200 first, 1400 after them
 ]])
 
+  case("wait side by side, each for its own answer", "interleaved", [[
+2 20 false
+0 0 false
+3 30 false
+1 10 false
+]])
+
   case("of two hosts on two threads are answered by others", "two_hosts", "700 700\n")
 
   case("are answered by a thread while their time runs out", "race", [[

@@ -121,6 +121,7 @@ static tusk_host *open_host(void)
     tusk_config config;
     tusk_config_init(&config);
     config.log = log_line;
+    config.flags = getenv("TUSK_STRESS") ? TUSK_STRESS : 0;
     if (tusk_open(&config, &h) || tusk_def(h, "show", show_all, NULL) ||
         tusk_def_async(h, "echo", echo, NULL, NULL))
         exit(1);
