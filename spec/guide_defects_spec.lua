@@ -136,6 +136,17 @@ defect("statements that skip the transaction", function()
   @db.exec "drop table visits"
 end)
 
+defect("an update that undoes another", function()
+  with_database(function(db)
+    db.users.insert { name = "Ann", visits = 0 }
+    @all(@(guide.update_user(db, 1)), @(guide.update_user(db, 1)))
+    assert.equal(1, db.users.find(1).visits) -- of two
+    local function ours() return db.users.update(1, { visits = @db.raw("visits + 1") }) end
+    @all(ours, ours)
+    assert.equal(3, db.users.find(1).visits)
+  end)
+end)
+
 -- ---- requests ----
 
 -- A shop that takes the first order, and whose answer to it is lost.

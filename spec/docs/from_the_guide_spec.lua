@@ -139,9 +139,13 @@ describe("Basic Async Operations", function()
     assert.same({ id = 1, name = "Ann", visits = 2 }, result.user)
     assert.same({ colour = "blue" }, result.preferences)
     assert.same({ { name = "user_processed", user_id = 1 } }, @db.events.all())
+    @all(@(basic.process_user_data(1)), @(basic.process_user_data(1)))
+    assert.equal(6, @db.users.find(1).visits)
+    server.routes["GET /users/99/history"] = { "never" }
+    assert.is_nil(basic.process_user_data(99))
     @db.exec "create trigger full before insert on events begin select raise(abort, 'no room'); end"
     assert.equal("db.constraint", failure(basic.process_user_data, 1).kind)
-    assert.equal(2, @db.users.find(1).visits)
+    assert.equal(6, @db.users.find(1).visits)
   end)
 end)
 

@@ -50,6 +50,13 @@ function guide.process_user_data(db, other, id, changes, event)
   end)
 end
 
+--- What it writes is what it has read before, and something added.
+function guide.update_user(db, id)
+  local user = db.users.find(id)
+  @yield() -- the other reads are waited for
+  return db.users.update(id, { visits = user.visits + 1 })
+end
+
 function guide.post(url, data)
   for attempt = 1, 3 do
     local response, err = @try(@http.post, url, { json = data })
