@@ -80,6 +80,8 @@ static int take_limits(tusk_limits *out, const tusk_limits *given)
     l.max_tasks = (uint32_t)limit(l.max_tasks, UINT32_MAX, 1000000);
     l.max_ops = (uint32_t)limit(l.max_ops, UINT32_MAX, 1000000);
     l.max_depth = (uint32_t)limit(l.max_depth, UINT32_MAX, UINT32_MAX);
+    l.max_body_bytes = limit(l.max_body_bytes, UINT64_MAX, UINT64_MAX);
+    l.max_file_bytes = limit(l.max_file_bytes, UINT64_MAX, UINT64_MAX);
     *out = l;
     return 0;
 }

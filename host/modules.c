@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,6 +250,22 @@ static void add_searcher(lua_State *L)
     lua_pop(L, 2);
 }
 
+static void push_limit(lua_State *L, const char *name, uint64_t value)
+{
+    lua_pushnumber(L, value == UINT64_MAX ? HUGE_VAL : (double)value);
+    lua_setfield(L, -2, name);
+}
+
+/* kernel.limits: what operators keep to themselves */
+static void push_limits(lua_State *L)
+{
+    const tusk_limits *limits = &HOST(L)->limits;
+    lua_createtable(L, 0, 2);
+    push_limit(L, "max_body", limits->max_body_bytes);
+    push_limit(L, "max_file", limits->max_file_bytes);
+    lua_setfield(L, -2, "limits");
+}
+
 void modules_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"modules", op_modules}, {"plugins", op_plugins},
@@ -259,6 +276,7 @@ void modules_open(lua_State *L)
     luaL_register(L, NULL, functions);
     lua_pushlightuserdata(L, PARK(HOST(L)));
     lua_setfield(L, -2, "PARK");
+    push_limits(L);
     uint64_t seed = HOST(L)->config.seed;
     if (seed) {
         lua_pushnumber(L, (double)(uint32_t)(seed ^ seed >> 32));

@@ -79,6 +79,10 @@ typedef struct {
                                host  that has this limit runs without compiling */
     uint32_t max_ops;       /* operators that wait at once; default 1 000 000 */
     uint32_t max_depth;     /* of tasks in tasks, at most 65534; default none */
+    /* The most that a script may ask for; without asking, a body is 16 MiB, a file 64 MiB at most.
+     */
+    uint64_t max_body_bytes; /* of an answer that @http takes as a whole; default none */
+    uint64_t max_file_bytes; /* of a file that @file reads as a whole; default none */
 } tusk_limits;
 
 /* ---- configuration ---- */

@@ -208,6 +208,14 @@ function check.size(name, v, default)
   check.fail(('%s: %s is not a size; write bytes or "64KiB" "10MB"'):format(name, shown(v)), { argument = name })
 end
 
+--- The same, and not more than the embedding program allows.
+---@param most number
+function check.size_within(name, v, default, most)
+  local bytes = check.size(name, v, default)
+  if bytes <= most then return bytes end
+  check.fail(("%s: %s is more than the %d bytes that this host allows"):format(name, shown(v), most), { argument = name })
+end
+
 --- A list of names in which check.options finds one without a search: for options that are read often.
 ---@param list string[]
 ---@return string[] the same

@@ -180,6 +180,28 @@ static void slow(void)
     tusk_close(h);
 }
 
+static void sizes(void)
+{
+    tusk_config c;
+    tusk_limits l;
+    configure(&c, &l);
+    l.max_file_bytes = l.max_body_bytes = 1000;
+    tusk_host *h = must_open(&c);
+    must_load(h, "@file.write('limits.txt', ('x'):rep(1001))\n"
+                 "local _, a = pcall(@file.read, 'limits.txt')\n"
+                 "local _, b = pcall(@file.read, 'limits.txt', { max = 1002 })\n"
+                 "local _, d = pcall(@http.get, 'http://127.0.0.1:1/', { max_body = '1MB' })\n"
+                 "@log.info(a.kind .. ' ' .. b.message .. ' ' .. d.message)");
+    step_until(h, TUSK_STEP_IDLE, 1000);
+    SAY("what is read as a whole",
+        strstr(told.log,
+               "file.too_large max: 1002 is more than the 1000 bytes that this host allows "
+               "max_body: \\\"1MB\\\" is more than"));
+    if (!strstr(told.log, "file.too_large"))
+        printf("%s\n", told.log);
+    tusk_close(h);
+}
+
 int main(void)
 {
     memory(1);
@@ -188,5 +210,6 @@ int main(void)
     counts();
     too_long();
     slow();
+    sizes();
     return 0;
 }

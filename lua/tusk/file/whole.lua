@@ -3,12 +3,14 @@ local args = require "tusk.file.args"
 local check = require "tusk.check"
 local core = require "tusk.core"
 local handles = require "tusk.file.handles"
+local kernel = require "tusk.kernel"
 local raw = require "tusk.binding.file"
 local writer = require "tusk.file.writer"
 
 local settle, within = core.settle, core.within
 
-local WHOLE_MAX = 64 * 1024 * 1024
+local LIMIT = kernel.limits.max_file -- the embedding program's
+local WHOLE_MAX = math.min(64 * 1024 * 1024, LIMIT)
 
 local options = {
   read = { "timeout", "max", "special", "fifo" },
@@ -35,7 +37,7 @@ function whole.read(at, path, opts)
   if opts == nil then return settle(raw.read(at.root, path, WHOLE_MAX)) end
   check.options(opts, options.read)
   args.kinds(opts)
-  local max = check.size("max", opts.max, WHOLE_MAX)
+  local max = check.size_within("max", opts.max, WHOLE_MAX, LIMIT)
   if opts.special or opts.fifo then return within(opts, handles.read, at.root, path, max, opts.special, opts.fifo) end
   return within(opts, read, at.root, path, max)
 end
@@ -96,7 +98,7 @@ end
 function whole.read_json(at, path, opts)
   args.path(at, "path", path)
   opts = check.options(opts, options.read_json)
-  local text = within(opts, read, at.root, path, check.size("max", opts.max, WHOLE_MAX))
+  local text = within(opts, read, at.root, path, check.size_within("max", opts.max, WHOLE_MAX, LIMIT))
   return require("tusk.json").decode(text, opts.depth, path)
 end
 

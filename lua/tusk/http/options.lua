@@ -3,6 +3,7 @@ local attempts = require "tusk.http.attempts"
 local check = require "tusk.check"
 local credentials = require "tusk.http.credentials"
 local headers = require "tusk.http.headers"
+local kernel = require "tusk.kernel"
 local multipart = require "tusk.http.multipart"
 local operators = require "tusk.operators"
 local policy = require "tusk.policy"
@@ -31,7 +32,8 @@ options.client = {
 }
 
 local TIMEOUT, CONNECT_TIMEOUT, STALL = 30, 10, 30 -- seconds
-local MAX_BODY = 16 * 1024 * 1024
+local LIMIT = kernel.limits.max_body -- the embedding program's
+local MAX_BODY = math.min(16 * 1024 * 1024, LIMIT)
 local REDIRECTS = 5
 
 -- RFC 9110, 9.2.2
@@ -161,7 +163,7 @@ function options.limits(plan, opts, kept)
   policy_of(plan, opts, kept)
   plan.connect_timeout = check.duration("connect_timeout", opts.connect_timeout, CONNECT_TIMEOUT)
   plan.stall = stall_of(opts.stall)
-  plan.max_body = check.size("max_body", opts.max_body, MAX_BODY)
+  plan.max_body = check.size_within("max_body", opts.max_body, MAX_BODY, LIMIT)
   plan.redirects = redirects_of(opts.redirects)
   route.set(plan, opts)
   return plan
