@@ -10,17 +10,12 @@ struct work {
     uint64_t until;
 };
 
-static uint64_t in_use(lua_State *L)
-{
-    return (uint64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (uint64_t)lua_gc(L, LUA_GCCOUNTB, 0);
-}
-
 static int work(lua_State *L)
 {
     struct work *w = lua_touserdata(L, 1);
     do {
         if (lua_gc(L, LUA_GCSTEP, 0)) {
-            uint64_t left = in_use(L);
+            uint64_t left = memory_lua_bytes(w->h);
             w->h->gc.in_cycle = 0;
             w->h->gc.next = left + left / 100 * GROWTH + LEAST;
             return 0;
@@ -33,7 +28,7 @@ uint64_t tusk_gc_idle(tusk_host *h, uint64_t budget_us)
 {
     if (host_check_outside(h) || !budget_us)
         return 0;
-    uint64_t before = in_use(h->L);
+    uint64_t before = memory_lua_bytes(h);
     if (!h->gc.in_cycle && before < h->gc.next)
         return 0;
     struct work w = {h, budget_us < LONG ? uv_hrtime() + budget_us * 1000 : UINT64_MAX};
@@ -42,6 +37,6 @@ uint64_t tusk_gc_idle(tusk_host *h, uint64_t budget_us)
     if (lua_cpcall(h->L, work, &w)) // a finalizer has failed
         lua_pop(h->L, 1);
     h->inside = 0;
-    uint64_t after = in_use(h->L);
+    uint64_t after = memory_lua_bytes(h);
     return before > after ? before - after : 0;
 }

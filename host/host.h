@@ -161,10 +161,11 @@ struct tusk {
         void *lua_ud;
         struct arena *arena;
         void *ballast;
-        uint64_t spare;   /* what only those get who are to fail */
-        int collector;    /* registry reference: a function that collects */
-        uint8_t opening;  /* lua_newstate runs */
-        uint8_t is_short; /* the running task is to fail */
+        uint64_t spare;    /* what only those get who are to fail */
+        int collector;     /* registry reference: a function that collects */
+        uint8_t opening;   /* lua_newstate runs */
+        uint8_t is_short;  /* the running task is to fail */
+        uint8_t uncounted; /* what Lua takes is none of bytes */
         uint64_t bytes, peak;
         uint64_t low;        /* what was left by the last collection near the cap */
         uint64_t collect_at; /* from here on the next task has to wait for a collection */
@@ -282,6 +283,8 @@ int memory_is_short(const struct tusk *h); /* the reserve is in use */
 int memory_ensure(struct tusk *h);         /* makes room if need be; -1: there is none */
 void memory_forgive(struct tusk *h);       /* who was to fail has ended */
 void memory_prepare(lua_State *L);
+uint64_t memory_bytes(struct tusk *h); /* all that the host has in use */
+uint64_t memory_lua_bytes(const struct tusk *h);
 
 /* owner.c: what every function of tusk.h that is not [any] begins with */
 void owner_take(struct tusk *h);

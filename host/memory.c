@@ -210,14 +210,29 @@ static void *lua_alloc(void *ud, void *p, size_t old, size_t size)
     return q;
 }
 
-/* The same of LuaJIT's own allocator without a cap: there is a lot of this. */
-static void *uncapped_alloc(void *ud, void *p, size_t old, size_t size)
+/* Nothing is capped, so nothing is counted: LuaJIT does that itself. It is there for tusk_of. */
+static void *uncounted_alloc(void *ud, void *p, size_t old, size_t size)
 {
     struct tusk *h = ud;
-    void *q = h->memory.lua(h->memory.lua_ud, p, old, size);
-    if (q || !size)
-        count(h, old, size);
-    return q;
+    return h->memory.lua(h->memory.lua_ud, p, old, size);
+}
+
+static uint64_t in_lua(lua_State *L)
+{
+    return (uint64_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (uint64_t)lua_gc(L, LUA_GCCOUNTB, 0);
+}
+
+uint64_t memory_lua_bytes(const struct tusk *h)
+{
+    return in_lua(h->L);
+}
+
+uint64_t memory_bytes(struct tusk *h)
+{
+    uint64_t all = h->memory.bytes + (h->memory.uncounted ? in_lua(h->L) : 0);
+    if (all > h->memory.peak)
+        h->memory.peak = all;
+    return all;
 }
 
 static lua_State *open_given(struct tusk *h)
@@ -256,13 +271,15 @@ static lua_State *open_internal(struct tusk *h)
     if (!L)
         return NULL;
     h->memory.lua = lua_getallocf(L, &h->memory.lua_ud);
-    size_t own = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
+    size_t own = (size_t)in_lua(L);
     if (!fits(h, 0, own, RESERVE) || lua_cpcall(L, place_restorer, NULL)) {
         lua_close(L);
         return NULL;
     }
-    count(h, 0, own);
-    lua_setallocf(L, h->memory.spare ? lua_alloc : uncapped_alloc, h);
+    h->memory.uncounted = h->limits.mem_bytes == UINT64_MAX;
+    if (!h->memory.uncounted)
+        count(h, 0, own);
+    lua_setallocf(L, h->memory.uncounted ? uncounted_alloc : lua_alloc, h);
     return L;
 }
 

@@ -217,7 +217,7 @@ static int op_stats(lua_State *L)
     struct tusk *h = HOST(L);
     lua_pushboolean(L, h->stopping || h->closing);
     lua_pushinteger(L, (lua_Integer)h->live);
-    lua_pushnumber(L, (double)h->memory.bytes);
+    lua_pushnumber(L, (double)memory_bytes(h));
     lua_pushnumber(L, (double)h->last_id);
     return 4;
 }

@@ -24,9 +24,8 @@ static void fill(struct tusk *h, tusk_stats *s)
     s->ready = count_ready(h);
     s->ops = h->waits;
     uv_walk(&h->loop, count_descriptor, &s->fds);
-    s->lua_bytes =
-        (uint64_t)lua_gc(h->L, LUA_GCCOUNT, 0) * 1024 + (uint64_t)lua_gc(h->L, LUA_GCCOUNTB, 0);
-    s->bytes = h->memory.bytes;
+    s->lua_bytes = memory_lua_bytes(h);
+    s->bytes = memory_bytes(h);
     s->peak_bytes = h->memory.peak;
     s->steps = h->steps;
     s->slowest_slice_us = h->slice.slowest / 1000;

@@ -100,6 +100,7 @@ tusk_step_state tusk_step(tusk_host *h, uint64_t budget_us)
         h->inside = 1;
         sigpipe_block(&before);
         step(h, budget_us);
+        memory_bytes(h); // it may be the peak
         sigpipe_unblock(&before);
         h->inside = 0;
         borrow_left(h);

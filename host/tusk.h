@@ -196,7 +196,8 @@ typedef struct {
     uint32_t fds;              /* descriptors that the loop watches */
     uint64_t lua_bytes;        /* what Lua has in use, garbage too */
     uint64_t bytes;            /* all of the host: what limits.mem_bytes caps */
-    uint64_t peak_bytes;       /* the most that was */
+    uint64_t peak_bytes;       /* the most that was; with neither cap nor allocator of one's own,
+                                  the most at the end of a step, or when this was asked for */
     uint64_t steps;            /* calls of tusk_step */
     uint64_t slowest_slice_us; /* the longest resume: in steps; in tusk_run if there is a limit */
 } tusk_stats;
