@@ -263,6 +263,27 @@ static void capped(void)
     tusk_close(h);
 }
 
+/* One that computes and never waits ends too, where there is a limit to that. */
+static void computing(void)
+{
+    tusk_host *h;
+    tusk_config config;
+    tusk_limits limits;
+    tusk_config_init(&config);
+    tusk_limits_init(&limits);
+    limits.slice_max_us = 20000;
+    config.limits = &limits;
+    if (tusk_open(&config, &h))
+        exit(1);
+    load(h, "function spin() while true do end end\n"
+            "function caught() while true do pcall(function() while true do end end) end end\n"
+            "function fine() return 'fine' end");
+    call(h, "spin", NULL, 0, 0);
+    call(h, "caught", NULL, 0, 0);
+    call(h, "fine", NULL, 0, 0);
+    tusk_close(h);
+}
+
 static void closing(void *ud, tusk_future *f)
 {
     tusk_host *h = ud;
@@ -370,7 +391,7 @@ int main(int argc, char **argv)
         void (*run)(void);
     } cases[] = {{"results", results},   {"cancels", cancels}, {"callbacks", callbacks},
                  {"at_close", at_close}, {"inside", inside},   {"events", events},
-                 {"many", many},         {"capped", capped}};
+                 {"many", many},         {"capped", capped},   {"computing", computing}};
     setvbuf(stdout, NULL, _IONBF, 0);
     for (size_t i = 0; argc > 1 && i < sizeof cases / sizeof *cases; i++)
         if (!strcmp(cases[i].name, argv[1]))

@@ -64,6 +64,12 @@ heard	2	3
 told: ok 5 sum
 ]=])
 
+  case("that never waits ends when it has taken too long", "computing", [=[
+spin: took too long without waiting, cpu, script:1: computed for more than 20000 us without waiting, by none, task some, trace some
+caught: took too long without waiting, cpu, script:2: computed for more than 20000 us without waiting, by none, task some, trace some
+fine: ok fine
+]=])
+
   case("that takes more memory than there may be fails alone", "capped", ("not enough memory, memory\nok\n"):rep(3))
 
   case("takes no memory that it does not give back; nor does an event", "many", [=[
