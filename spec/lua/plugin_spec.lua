@@ -332,6 +332,30 @@ describe("the end of a directory", function()
     assert.are.equal(143, r.status)
   end)
 
+  -- A plugin whose queue is worked off by a task of its own, slowly; and itself, that is told to stop.
+  local DRAINS = [[
+    local left = 3
+    return { name = "a", services = { work = function() while left > 0 do @sleep "1ms" left = left - 1 end end },
+      on = { shutdown = function()
+        if SIGNALS then kill() end
+        for _ = 1, 1000 do if left > 0 then @sleep "1ms" end end
+        print(left, "left")
+      end } }]]
+  local KILL = [[local ffi = require "ffi"
+    ffi.cdef "int kill(int pid, int signal); int getpid(void);"
+    function _G.kill() ffi.C.kill(ffi.C.getpid(), 15) end
+    ]]
+
+  it("lets it drain them when the signal comes while main computes", function()
+    local r = app.run { ["plugins/a.lua"] = DRAINS, ["main.lua"] = KILL .. "kill() for i = 1, 1e9 do local x = i end" }
+    assert.are.same({ 143, "0\tleft\n" }, { r.status, r.stdout }, r.stderr)
+  end)
+
+  it("lets it drain them when the signal comes then", function()
+    local r = app.run { ["plugins/a.lua"] = DRAINS, ["main.lua"] = KILL .. "_G.SIGNALS = true error('main is over')" }
+    assert.are.same({ 143, "0\tleft\n" }, { r.status, r.stdout }, r.stderr)
+  end)
+
   it("goes on when on.shutdown fails", function()
     local r = stopped({
       ["plugins/a.lua"] = teller("a", "on = { shutdown = function() error('no luck') end }," .. LOOP),
