@@ -86,6 +86,13 @@ local function is_namespace(v)
   return type(mt) == "table" and rawget(mt, "__namespace") == true
 end
 
+--- Raises when the first argument of a function that is called with a dot is its namespace: somebody wrote a colon.
+---@param first any
+---@param call string how it is written, "find(id)"
+function check.dotted(first, call)
+  if is_namespace(first) then check.fail(("called with a colon; write %s with a dot"):format(call)) end
+end
+
 local function expect(name, v, want, help)
   if is_namespace(v) then check.fail("called with a colon; its functions are called with a dot") end
   check.fail(("%s: %s expected, got %s"):format(name, want, received(v)), { argument = name, help = help })

@@ -46,10 +46,26 @@ local function define_operators(p)
   for name, value in pairs(p.manifest.operators or {}) do operators.define(name, value, p.manifest.name) end
 end
 
+-- A mistake in what it was given, told where nobody sees by whom.
+local function said_where(p, err)
+  local site = type(err) == "table" and rawget(err, "site")
+  if getmetatable(err) ~= errors.Error or errors.is(err, "cancelled") or site and site.file:sub(1, 5) ~= "[tusk" then return err end
+  local help = {}
+  for i, line in ipairs(err.help or {}) do help[i] = line end
+  local name, root = p.manifest.name, p.root or "."
+  local own = p.file and p.file:sub(1, #root + 1) == root .. "/" and (" (%s)"):format(p.file) or ""
+  help[#help + 1] = ("while the plugin %s%s was set up, with plugins.%s of %s/tusk.lua"):format(name, own, name, root)
+  err.help = help
+  return err
+end
+
 local function set_up(p, s, cfg)
   p.context = context(p, s)
   local from = core.now()
-  if p.manifest.setup then p.manifest.setup(p.context, cfg) end
+  if p.manifest.setup then
+    local ok, err = xpcall(p.manifest.setup, errors.note, p.context, cfg)
+    if not ok then errors.rethrow(said_where(p, err)) end
+  end
   p.took = core.now() - from
   define_operators(p)
 end

@@ -120,6 +120,17 @@ function manifest.check(value, file, default_name)
   return value
 end
 
+-- What a plugin's file returns. Where it was a tail call that failed, nothing else says in which file.
+local function run(fn, file, default_name)
+  local ok, value = xpcall(fn, errors.note, default_name, file)
+  if ok then return value end
+  if getmetatable(value) == errors.Error and not value.site then
+    value.help = value.help or {}
+    table.insert(value.help, "in " .. file)
+  end
+  errors.rethrow(value)
+end
+
 --- Loads one plugin. Its body runs in the calling task.
 ---@param file string
 ---@param default_name string
@@ -133,7 +144,7 @@ function manifest.load(file, default_name, dir, chunkname)
   local fn
   if text then fn, message = loader.compile(text, chunkname or "@" .. file) end
   if not fn then error(errors.of_compiler(message, "plugin"), 0) end
-  return { manifest = manifest.check(fn(default_name, file), file, default_name), file = file, dir = dir }
+  return { manifest = manifest.check(run(fn, file, default_name), file, default_name), file = file, dir = dir }
 end
 
 local function providers_of(plugins)

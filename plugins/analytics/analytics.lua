@@ -12,6 +12,8 @@ local check, is = tusk.check, tusk.errors.is
 ---@field failing any what the sink failed with last; nil when it did not
 local Tracker = {}
 Tracker.__index = Tracker
+check.strict(Tracker, "a tracker", { "name", "tracked", "sent", "dropped", "failing" },
+  { absent = { "failing", "told_at", "flight" }, hidden = { "remove_metrics" } })
 
 local analytics = { sinks = sinks }
 
@@ -58,10 +60,14 @@ local function dropped_late(self, event)
   dropped(self, 1, "end")
 end
 
+-- What cannot be one raises, and is not counted.
+local function text_of(self, event, data)
+  local text = @json.encode { id = self.prefix .. self.tracked + 1, event = event, at = @date.now(), data = data }
+  if #text <= self.buffer.size then return text end
+  check.fail(("data: the event has %d bytes; all together have room for %d"):format(#text, self.buffer.size), { argument = "data" })
+end
+
 local function taken(self, event, text)
-  if #text > self.buffer.size then
-    check.fail(("data: the event has %d bytes; all together have room for %d"):format(#text, self.buffer.size), { argument = "data" })
-  end
   if self.over then
     dropped_late(self, event)
     return false
@@ -80,10 +86,11 @@ end
 ---@param data any what JSON can hold
 ---@return boolean whether it was taken: not when the buffer is full and drops the newest, nor after the end
 function Tracker:track(event, data)
+  if getmetatable(self) ~= Tracker then check.fail("called with a dot; write tracker:track(event, data) with a colon") end
   if check.string("event", event) == "" then check.fail("event: a name is needed", { argument = "event" }) end
+  local text = text_of(self, event, data)
   self.tracked = self.tracked + 1
   self.figures:tracked(1)
-  local text = @json.encode { id = self.prefix .. self.tracked, event = event, at = @date.now(), data = data }
   if not taken(self, event, text) then return false end
   self.buffer:push(text, @date.clock())
   local n = self.buffer:count()
@@ -232,6 +239,12 @@ local function full_of(full)
   check.fail('full: write "oldest" or "newest", which of them are dropped', { argument = "full" })
 end
 
+local function scope_of(scope)
+  local ok, spawn = pcall(function() return scope.spawn end)
+  if ok and check.is_callable(spawn) then return scope end
+  check.fail("scope: a scope such as ctx.scope expected, got " .. type(scope), { argument = "scope" })
+end
+
 --- What tracks events until the scope ends; :stop() sends the rest first.
 ---@param opts table { scope, log, sink = fn(batch), see sinks.lua; name = "analytics", for figures; buffer = 10000 events and size =
 ---  "16MiB" at most; batch = 500 at a time; within = "5s"; full = "oldest" | "newest" is dropped; timeout = "10s" of an
@@ -239,6 +252,7 @@ end
 ---@return analytics.Tracker
 function analytics.new(opts)
   check.options(opts, OPTIONS)
+  local scope = scope_of(opts.scope)
   local name = check.opt_string("name", opts.name) or "analytics"
   local self = setmetatable({
     log = opts.log or @log, sink = check.callable("sink", opts.sink), name = name, full = full_of(opts.full),
@@ -250,7 +264,7 @@ function analytics.new(opts)
     tracked = 0, sent = 0, dropped = 0, untold = 0, wanted = 0, closing = false, over = false,
   }, Tracker)
   self.figures = figures.new(name, function() return self.buffer:count() + self.buffer.held end)
-  self.task = opts.scope:spawn({ name = name }, run, self)
+  self.task = scope:spawn({ name = name }, run, self)
   return self
 end
 

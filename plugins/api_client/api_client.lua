@@ -133,13 +133,13 @@ local function add_endpoint(self, api, name, said)
   if type(name) ~= "string" or not name:find("^[%a_][%w_]*$") or RESERVED[name] then
     check.fail(("endpoints: %q is no name for one"):format(tostring(name)), { argument = "endpoints" })
   end
-  local point = endpoint.new(name, said)
+  local point, called = endpoint.new(name, said), self.name .. "." .. name
   self.prepare[name] = function(...)
     local sent, opts = request(self, point, ...)
     return function() return send(self, point, sent, opts) end
   end
   api[name] = function(...)
-    if (...) == api then check.fail(("called with a colon; write %s.%s with a dot"):format(self.name, name)) end
+    check.dotted((...), called)
     return send(self, point, request(self, point, ...))
   end
 end
@@ -159,6 +159,11 @@ local function unknown(self, name)
     { suggestion = near, help = { "endpoints: " .. table.concat(names, ", ") } })
 end
 
+local function at_least_one(name, value)
+  if value == nil or check.integer(name, value) >= 1 then return value end
+  check.fail(("%s: at least 1 is needed, got %d"):format(name, value), { argument = name })
+end
+
 --- The endpoints of an API as functions, called with a dot: api.user_history { id = 7 }, or api.user_history(7).
 ---@param opts tusk.api_client.Options
 ---@param api table|nil what they are put into
@@ -169,10 +174,13 @@ function api_client.new(opts, api)
   local own = {}
   for name, value in pairs(opts) do own[name] = value end
   own.name = check.opt_string("name", opts.name) or "api"
+  own.concurrency = at_least_one("concurrency", opts.concurrency)
   local self = { name = own.name, options = client_options(own), prepare = {} }
   self.client = @http.client(self.options)
   for name, said in pairs(check.table("endpoints", opts.endpoints)) do add_endpoint(self, api, name, said) end
   function self.unknown(name) unknown(self, name) end
+
+  local called = self.name .. ".fetch_multiple"
 
   --- The API's @http.client, for what is not declared.
   api.client = self.client
@@ -182,7 +190,7 @@ function api_client.new(opts, api)
   ---@param more { concurrency: integer|nil, timeout: string|number|nil }|nil
   ---@return table<any, any> results by name, table<any, tusk.Error>|nil failed by name; nil when nothing has
   function api.fetch_multiple(requests, more)
-    if requests == api then check.fail("called with a colon; write " .. self.name .. ".fetch_multiple with a dot") end
+    check.dotted(requests, called)
     return several(self, requests, more, own.concurrency)
   end
 

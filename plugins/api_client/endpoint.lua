@@ -57,12 +57,20 @@ local function parse(self, text)
   for name in query:gmatch("[^&]+") do add_name(self, self.query, name) end
 end
 
+-- As check.options does; of many endpoints it says which.
+local function check_options(name, said)
+  local ok, err = pcall(check.options, check.table("endpoints." .. name, said), OPTIONS)
+  if ok then return end
+  err.message = ("endpoints.%s: %s"):format(name, err.message)
+  error(err, 0)
+end
+
 --- What a declaration says, checked.
 ---@param name string
 ---@param said string|tusk.api_client.Endpoint
 function endpoint.new(name, said)
   if type(said) == "string" then said = { said } end
-  check.options(check.table("endpoints." .. name, said), OPTIONS)
+  check_options(name, said)
   local self = { name = name, pieces = {}, path = {}, query = {}, names = {}, known = {}, options = said }
   parse(self, check.string("endpoints." .. name, said[1]))
   self.encode = ENCODINGS[said.encode or "json"]

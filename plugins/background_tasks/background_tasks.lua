@@ -28,6 +28,13 @@ local background_tasks = {}
 
 -- ---- handing them in ----
 
+-- What owns: ctx.scope, or what @scope gives.
+local function scope_of(scope)
+  local ok, defer = pcall(function() return scope.defer end)
+  if ok and check.is_callable(defer) then return scope end
+  check.fail("scope: a scope such as ctx.scope expected, got " .. type(scope), { argument = "scope" })
+end
+
 --- A type of tasks. A name that is taken gets another function, for tasks that begin from then on.
 ---@param name string
 ---@param opts table { timeout = of one attempt, retry =, breaker =, limiter = as for @policy, scope = whose end is its own }
@@ -35,12 +42,13 @@ function Pool:define(name, opts, fn)
   check.string("name", name)
   check.options(opts, { "timeout", "retry", "breaker", "limiter", "scope" })
   check.callable("fn", fn)
+  local scope = opts.scope ~= nil and scope_of(opts.scope) or nil
   local kind = {
     fn = fn, timeout = opts.timeout ~= nil and check.duration("timeout", opts.timeout) or nil, waits = opts.limiter ~= nil,
     policy = @policy { name = name, retry = opts.retry, breaker = opts.breaker, limiter = opts.limiter }, over = false,
   }
   self.kinds[name] = kind
-  if opts.scope ~= nil then opts.scope:defer(function() ending.retire(self, name, kind) end) end
+  if scope then scope:defer(function() ending.retire(self, name, kind) end) end
 end
 
 local function names_of(kinds)
@@ -151,14 +159,14 @@ end
 function background_tasks.new(opts)
   check.options(opts, { "scope", "log", "workers", "queue", "drain", "name" })
   local self = setmetatable({
-    scope = opts.scope, log = opts.log or @log, name = check.opt_string("name", opts.name) or "tasks",
+    scope = scope_of(opts.scope), log = opts.log or @log, name = check.opt_string("name", opts.name) or "tasks",
     size = at_least_one("workers", opts.workers), queue = @channel(at_least_one("queue", opts.queue)), kinds = {}, open = {},
     count = { open = 0, running = 0, paused = 0, done = 0, failed = 0 }, stuck = 0, ended = @watch(0), again = @channel(), workers = {},
     drain = check.duration("drain", opts.drain, 8), spent = 0, ending = false, undone = {},
   }, Pool)
   self.figures = figures.new(self.name, function() return #self.queue end, function() return self.count.running end)
   for i = 1, self.size do
-    self.workers[i] = opts.scope:spawn({ name = ("%s worker %d"):format(self.name, i) }, running.work, self)
+    self.workers[i] = self.scope:spawn({ name = ("%s worker %d"):format(self.name, i) }, running.work, self)
   end
   return self
 end

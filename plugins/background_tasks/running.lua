@@ -58,9 +58,15 @@ end
 
 -- ---- a task ----
 
+-- As they were handed in: what is no value is none here too.
+local function args_of(t)
+  local args = @json.decode(t.text, { nulls = true })
+  if args ~= tusk.null then return args end
+end
+
 local function perform(t, kind)
-  return @scope({ timeout = kind.timeout }, function()
-    return (kind.fn { id = t.id, name = t.name, args = @json.decode(t.text, { nulls = true }), attempt = t.attempt })
+  return tusk.scope({ timeout = kind.timeout }, function()
+    return (kind.fn { id = t.id, name = t.name, args = args_of(t), attempt = t.attempt })
   end)
 end
 

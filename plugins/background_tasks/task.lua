@@ -39,6 +39,12 @@ function task.finish(self, state, value)
   if self.changed then self.changed:set(state) end
 end
 
+-- Its methods are called with a colon.
+local function own(self, method)
+  if getmetatable(self) == Task then return end
+  tusk.check.fail(("called with a dot; write task:%s with a colon"):format(method))
+end
+
 local function outcome(self)
   if self.state == "done" then return self.value end
   if self.state == "failed" then error(self.error, 0) end
@@ -51,6 +57,7 @@ end
 --- Waits until it has ended: what its function returned, or raises what it failed with; `task_cancelled`, or `tasks.undone`
 --- when the program ended before it did.
 function Task:await()
+  own(self, "await()")
   while not ENDED[self.state] do
     self.changed = self.changed or @watch(self.state)
     self.changed:changed()
@@ -62,6 +69,7 @@ end
 ---@param why any|nil told to who awaits it
 ---@return boolean whether it was still to be done
 function Task:cancel(why)
+  own(self, "cancel(why)")
   if ENDED[self.state] then return false end
   self.asked = self.asked or { why = why }
   if self.running then self.running:cancel() else task.finish(self, "cancelled", why) end

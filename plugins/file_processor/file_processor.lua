@@ -110,10 +110,6 @@ local function need_to(self, call)
   if not self.to then check.fail(call .. ": there is no folder to write to: say `to`", { argument = "to" }) end
 end
 
-local function dotted(processor, first, call)
-  if first == processor then check.fail("called with a colon; write " .. call .. " with a dot") end
-end
-
 --- Functions that are called with a dot.
 ---@param opts tusk.file_processor.Options|nil
 ---@param processor table|nil what they are put into
@@ -124,13 +120,13 @@ function file_processor.new(opts, processor)
 
   --- A file of `from` as it is.
   function processor.read(path)
-    dotted(processor, path, "read(path)")
+    check.dotted(path, "read(path)")
     return self.from.read(check.string("path", path), { max = self.max })
   end
 
   --- Writes a file of `to`: the old one or the new one is there, never half of it.
   function processor.write(path, content)
-    dotted(processor, path, "write(path, content)")
+    check.dotted(path, "write(path, content)")
     need_to(self, "write")
     put(self, check.string("path", path), check.string("content", content))
     return true
@@ -141,7 +137,7 @@ function file_processor.new(opts, processor)
   ---@param transform string|function|nil another one
   ---@return string|nil
   function processor.process(content, transform)
-    dotted(processor, content, "process(content)")
+    check.dotted(content, "process(content)")
     check.string("content", content)
     return transformed(transform == nil and self.transform or transform_of(transform), content, {})
   end
@@ -151,7 +147,7 @@ function file_processor.new(opts, processor)
   ---@param more { transform: string|function|nil }|nil
   ---@return tusk.file_processor.Result
   function processor.process_file(path, more)
-    dotted(processor, path, "process_file(path)")
+    check.dotted(path, "process_file(path)")
     check.string("path", path)
     local given = check.options(more, { "transform" }).transform
     return process_file(self, path, given == nil and self.transform or transform_of(given))
@@ -162,7 +158,7 @@ function file_processor.new(opts, processor)
   ---@param fn fun(line: string): string|nil
   ---@return integer lines that were written, integer bytes
   function processor.process_lines(path, fn)
-    dotted(processor, path, "process_lines(path, fn)")
+    check.dotted(path, "process_lines(path, fn)")
     check.string("path", path)
     check.callable("fn", fn)
     need_to(self, "process_lines")
@@ -174,7 +170,7 @@ function file_processor.new(opts, processor)
   ---@param more table|nil see directory.lua
   ---@return tusk.file_processor.Report
   function processor.process_directory(path, more)
-    dotted(processor, path, "process_directory(path)")
+    check.dotted(path, "process_directory(path)")
     return directory(self, check.opt_string("path", path) or ".", more, transform_of)
   end
 

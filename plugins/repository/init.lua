@@ -1,16 +1,24 @@
 -- repository: repositories of tables that tusk.lua names: `@repository.users.find(1)`. See README.md.
-local check = require("tusk").check
 local repository = require "tusk.plugins.repository"
+local tusk = require "tusk"
 
 local repositories = {}
+
+-- What is wrong in one of several says in which.
+local function open(name, opts)
+  local ok, result = xpcall(repository.new, tusk.errors.note, name, opts)
+  if ok then return result end
+  if tusk.errors.is(result, "argument") then result.message = ("tables.%s: %s"):format(tostring(name), result.message) end
+  tusk.errors.rethrow(result)
+end
 
 local function setup(_, cfg)
   local defaults = { ttl = cfg.ttl, negative_ttl = cfg.negative_ttl, slice = cfg.slice }
   for name, own in pairs(cfg.tables) do
     local opts = {}
     for option, value in pairs(defaults) do opts[option] = value end
-    for option, value in pairs(check.table("tables." .. tostring(name), own)) do opts[option] = value end
-    repositories[name] = repository.new(name, opts)
+    for option, value in pairs(tusk.check.table("tables." .. tostring(name), own)) do opts[option] = value end
+    repositories[name] = open(name, opts)
   end
 end
 

@@ -13,11 +13,10 @@ end
 
 --- Raises unless it can be a key.
 ---@param what string the call, for the message
----@param users table the repository: what the first argument is when it was called with a colon
-function keys.check(id, what, users)
+function keys.check(id, what)
   local kind = type(id)
   if kind == "number" or kind == "string" or kind == "cdata" then return end
-  if id == users then check.fail("called with a colon; write " .. what .. " with a dot") end
+  check.dotted(id, what)
   check.fail(("%s: a key expected, a number or a string, got %s"):format(what, id == nil and "nil" or "a " .. kind))
 end
 

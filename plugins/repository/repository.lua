@@ -81,6 +81,11 @@ function meta.__index(users, key)
   check.no_field("a repository", key, users, {})
 end
 
+local function is_transaction(tx)
+  local ok, fn = pcall(function() return tx.in_transaction end)
+  return ok and type(fn) == "function"
+end
+
 local function functions(self)
   return setmetatable(writing(self, rows(self, {})), meta)
 end
@@ -97,8 +102,8 @@ function repository.new(name, opts)
   --- The same functions as part of a transaction, for tasks that are started in it: they are outside of it, the tx is not.
   ---@param tx table what the function of @db.transaction is given
   function users.within(tx)
-    if tx == users then check.fail("called with a colon; write within(tx) with a dot") end
-    if type(tx) ~= "table" or type(tx.in_transaction) ~= "function" then
+    if not is_transaction(tx) then
+      check.dotted(tx, "within(tx)")
       check.fail("within(tx): the tx of a transaction expected, got " .. type(tx), { argument = "tx" })
     end
     return functions(setmetatable({ db = tx }, { __index = self }))

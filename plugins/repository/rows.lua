@@ -41,6 +41,23 @@ local function load(self, id)
   return row and attach(self, { row })[1]
 end
 
+-- A row that a text finds which is not its key, as "01" finds 1, is not kept under that: nobody would forget it.
+local function load_kept(self, id)
+  local row = self.db[self.table].find(id)
+  local key = row and row[self.key]
+  if key ~= nil and cache_key(key) ~= cache_key(id) then
+    tusk.errors.raise("repository.key", ("%s is the row of %s"):format(tostring(id), tostring(key)), { key = key })
+  end
+  return row and attach(self, { row })[1]
+end
+
+local function find_cached(self, id)
+  local ok, row = pcall(self.cache.remember, cache_key(id), self.plan, @(load_kept(self, id)))
+  if ok then return row end
+  if not tusk.errors.is(row, "repository.key") then error(row, 0) end
+  return find_cached(self, row.key)
+end
+
 -- key of the cache → row, for so many keys
 local function load_slice(self, ids)
   local by = {}
@@ -138,17 +155,18 @@ end
 return function(self, users)
   --- The row of a key with what belongs to it, or nil. Asked for by many at a time it is loaded once.
   function users.find(id)
-    keys.check(id, "find(id)", users)
+    keys.check(id, "find(id)")
     if not is_cached(self) then return load(self, id) end
-    return self.cache.remember(cache_key(id), self.plan, @(load(self, id)))
+    return find_cached(self, id)
   end
 
   --- The rows of several keys, in the order of the keys, with n; nil where there is none. What fails is raised.
   ---@param ids any[]
   ---@return table rows with n
   function users.find_many(ids)
+    check.dotted(ids, "find_many(ids)")
     check.table("ids", ids)
-    for i, id in ipairs(ids) do keys.check(id, ("find_many(ids): ids[%d]"):format(i), users) end
+    for i, id in ipairs(ids) do keys.check(id, ("find_many(ids): ids[%d]"):format(i)) end
     return in_order(ids, (is_cached(self) and many_cached or many_plain)(self, ids))
   end
 
@@ -173,7 +191,7 @@ return function(self, users)
 
   --- Makes the cache forget a row that something else than this repository has changed.
   function users.forget(id)
-    keys.check(id, "forget(id)", users)
+    keys.check(id, "forget(id)")
     if self.cache then self.cache.forget(cache_key(id)) end
   end
 

@@ -38,6 +38,12 @@ local function forget(self, users, id)
   error(err, 0)
 end
 
+-- The key itself of the row that a text finds: "01" finds 1.
+local function key_itself(self, id)
+  local row = type(id) == "string" and self.cache and self.db[self.table].find(id)
+  return row and row[self.key] or id
+end
+
 local function forget_later(self, users, id)
   self.db.after_commit(function() forget(self, users, id) end)
 end
@@ -128,6 +134,7 @@ return function(self, users)
   --- A new row with what belongs to it, all or nothing; in the form that find gives.
   ---@param row table of columns, and of children by name
   function users.create(row)
+    check.dotted(row, "create(row)")
     local own, children = split(self, row, "row")
     if needs_transaction(self, children) then return create_together(self, users, own, children) end
     local made = alone(self, users, own[self.key], self.db[self.table].insert, own)
@@ -138,7 +145,8 @@ return function(self, users)
   --- Changes columns, and the rows that belong to it: one is changed or made, a list takes the place of the other.
   ---@return table|nil row as it is now; nil when there is none of that key
   function users.update(id, changes)
-    keys.check(id, "update(id, changes)", users)
+    keys.check(id, "update(id, changes)")
+    id = key_itself(self, id)
     local own, children = split(self, changes, "changes")
     if next(changes) == nil then check.fail("update: nothing to change is given") end
     if own[self.key] ~= nil and keys.of(own[self.key]) ~= keys.of(id) then
@@ -153,7 +161,8 @@ return function(self, users)
   --- Deletes a row and what belongs to it; was there one?
   ---@return boolean
   function users.delete(id)
-    keys.check(id, "delete(id)", users)
+    keys.check(id, "delete(id)")
+    id = key_itself(self, id)
     if needs_transaction(self, next(self.children) ~= nil) then return delete_together(self, users, id) end
     return alone(self, users, id, self.db[self.table].delete, id)
   end

@@ -1,4 +1,5 @@
 -- stream_processor: `@stream_processor.new`, with defaults from tusk.lua. See README.md.
+local check = require("tusk").check
 local stream_processor = require "tusk.plugins.stream_processor"
 
 local defaults = {}
@@ -8,9 +9,10 @@ local operator = { pages = stream_processor.pages }
 ---@param opts table as of stream_processor.lua
 ---@return stream_processor.Processor
 function operator.new(opts)
+  check.dotted(opts, "new{ … }")
   local all = {}
   for name, value in pairs(defaults) do all[name] = value end
-  for name, value in pairs(opts or {}) do all[name] = value end
+  for name, value in pairs(check.opt_table("options", opts) or {}) do all[name] = value end
   local processor = stream_processor.new(all)
   return processor
 end

@@ -9,10 +9,18 @@ local check, is = tusk.check, tusk.errors.is
 ---@class stream_processor.Processor
 local Processor = { __name = "stream processor" }
 Processor.__index = Processor
+check.strict(Processor, "a stream processor", { "name" },
+  { absent = { "load", "cache", "schema", "within", "dead", "max_failures" } })
 
 local stream_processor = { pages = pages.new }
 
 -- ---- one item ----
+
+-- Its methods are called with a colon.
+local function called_well(self, method)
+  if getmetatable(self) == Processor then return end
+  check.fail(("called with a dot; write processor:%s with a colon"):format(method))
+end
 
 local function validated(self, value)
   if not self.schema then return value end
@@ -39,6 +47,7 @@ end
 
 --- One item, enriched, validated and stamped. What goes wrong is raised.
 function Processor:item(item)
+  called_well(self, "item(item)")
   return self.build(item, validated(self, enriched(self, item)), @date.now())
 end
 
@@ -106,6 +115,7 @@ end
 ---@param source any whatever @stream takes
 ---@return tusk.Stream
 function Processor:process(source)
+  called_well(self, "process(source)")
   return entries(self, source, new_tally()):map(function(entry) return entry.result end)
 end
 
@@ -150,12 +160,14 @@ end
 ---@param source any whatever @stream takes
 ---@return { read: integer, written: integer, failed: integer, batches: integer, seconds: number }
 function Processor:run(source)
+  called_well(self, "run(source)")
   return run(self, source, new_tally())
 end
 
 --- The dead letters of the table once more. A letter goes when its item is written.
 ---@return { read: integer, written: integer, failed: integer, batches: integer, seconds: number }
 function Processor:redrive()
+  called_well(self, "redrive()")
   if not self.dead or not self.dead.name then
     check.fail("redrive: there is no table of dead letters; say dead = { table = … }")
   end
@@ -193,7 +205,7 @@ end
 
 local function cache_of(opts)
   if opts.cache == false then return nil end
-  return opts.cache or @cache
+  return check.opt_table("cache", opts.cache) or @cache
 end
 
 -- How an item is enriched and checked.

@@ -11,7 +11,7 @@ local writing = {}
 
 local function row_of(result)
   local row = {}
-  for field, value in pairs(result) do
+  for field, value in pairs(check.table("write: the result", result)) do
     row[field] = type(value) == "table" and @json.encode(value, { sort = true }) or value
   end
   return row

@@ -127,6 +127,12 @@ describe("a type", function()
     assert.truthy(#refusal(check.number, "arg", ("x"):rep(1000)).message < 100)
   end)
 
+  it("is not a namespace, where a function is called with a colon", function()
+    check.dotted(nil, "find(id)")
+    check.dotted({}, "find(id)")
+    assert.equal("called with a colon; write find(id) with a dot", refusal(check.dotted, @cache, "find(id)").message)
+  end)
+
   it("names what it got without its address", function()
     assert.equal("path: string expected, got a table", refusal(check.string, "path", {}).message)
     assert.equal("path: string expected, got a function", refusal(check.string, "path", print).message)

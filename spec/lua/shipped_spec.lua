@@ -38,6 +38,20 @@ describe("a plugin that comes with Tusk", function()
     end)
   end)
 
+  it("says what was being set up when what it was given is wrong", function()
+    local r = run { ["tusk.lua"] = "return { plugins = { repository = { tables = { users = { tll = 1 } } } } }", ["main.lua"] = "" }
+    assert.equal(3, r.status)
+    assert.matches('tables.users: unknown option "tll" (did you mean "ttl"?)', r.stderr, 1, true)
+    assert.matches("while the plugin repository was set up, with plugins.repository of tusk.lua", r.stderr, 1, true)
+    r = run { ["plugins/git.lua"] = 'return require("tusk.plugins.api_client").plugin("git", { bsae = "http://x" })', ["main.lua"] = "" }
+    assert.matches('unknown option "bsae"', r.stderr, 1, true)
+    assert.matches("in plugins/git.lua", r.stderr, 1, true)
+    r = run { ["plugins/git.lua"] = 'return require("tusk.plugins.api_client").plugin("git", { base = "http://x", endpoints = { a = { "GET /", absnt = 1 } } })',
+      ["main.lua"] = "" }
+    assert.matches('endpoints.a: unknown option "absnt" (did you mean "absent"?)', r.stderr, 1, true)
+    assert.matches("while the plugin git (plugins/git.lua) was set up, with plugins.git of tusk.lua", r.stderr, 1, true)
+  end)
+
   it("may be listed for one environment alone", function()
     local files = { ["tusk.lua"] = "return { environments = { production = { plugins = { repository = {} } } } }",
       ["main.lua"] = "print(type(@repository))" }

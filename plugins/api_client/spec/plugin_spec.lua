@@ -40,6 +40,10 @@ describe("the plugin api_client", function()
     local r = run { ["tusk.lua"] = LISTED, ["main.lua"] = "\n  @api.user_history { di = 7 }" }
     assert.matches('@api.user_history: user_history has no parameter "di" (did you mean "id"?)', r.stderr, 1, true)
     assert.matches("main.lua:2:3", r.stderr, 1, true)
+    r = run { ["tusk.lua"] = LISTED, ["main.lua"] = "\n  @api:user_history { id = 7 }" }
+    assert.matches("@api.user_history: called with a colon; write api.user_history with a dot", r.stderr, 1, true)
+    r = run { ["tusk.lua"] = LISTED, ["main.lua"] = "\n  @api:fetch_multiple {}" }
+    assert.matches("write api.fetch_multiple with a dot", r.stderr, 1, true)
     r = run { ["tusk.lua"] = "return { plugins = { api_client = { endpoints = { x = 'GTE /' } } } }", ["main.lua"] = "" }
     assert.equal(3, r.status)
     assert.matches("endpoints.x: there is no method GTE", r.stderr, 1, true)

@@ -56,6 +56,17 @@ describe("background_tasks", function()
     end)
   end
 
+  it("tells what the types that come with it lack", function()
+    for name, case in pairs {
+      process_data = { { from = "a", into = "b" }, "process_data: id: a key expected" },
+      generate_report = { {}, "generate_report: report_id: a report expected, got nil" },
+      send_email = { "Ann", "send_email: args: table expected" },
+    } do
+      local _, err = @try(types[name], { id = 1, name = name, args = case[1], attempt = 1 }, {}, @log, {})
+      assert.same({ "argument", true }, { err.kind, err.message:find(case[2], 1, true) ~= nil })
+    end
+  end)
+
   it("loses nothing on TERM: tasks in line are done first", function()
     app.with(files(NAP .. ", workers = 1", 'for i = 1, 3 do @tasks.enqueue("nap", i / 100) end print("main") @sleep("1h")'), function(dir)
       local r = program.start({ "run", dir }, {}, function(p)

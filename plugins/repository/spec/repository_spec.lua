@@ -111,6 +111,25 @@ describe("find", function()
   it("is a mistake without a key, or with a colon", with({}, function(users)
     assert.matches("find(id): a key expected, a number or a string, got nil", failure(users.find).message, 1, true)
     assert.matches("called with a colon", failure(function() return users:find(1) end).message, 1, true)
+    local meant = setmetatable({}, { __index = users, __namespace = true }) -- as @users is
+    for name, arg in pairs { find = 1, find_many = { 1 }, create = { name = "Ann" }, update = 1, delete = 1, forget = 1, within = @db } do
+      assert.matches(("called with a colon; write %s("):format(name), failure(users[name], meant, arg).message, 1, true)
+    end
+    assert.equal(0, users.count())
+  end))
+
+  it("is found by a text that is another's key, and not kept under that", with({}, function(users, db)
+    users.create { id = 1, name = "Ann" }
+    assert.equal("Ann", users.find("01").name)
+    assert.equal("Ann", users.find("1.0").name)
+    assert.equal("Bea", users.update("01", { name = "Bea" }).name)
+    assert.equal("Bea", users.find("1.0").name)
+    users.update(1, { name = "Cleo" })
+    assert.equal("Cleo", users.find("01").name)
+    assert.is_true(users.delete("01"))
+    assert.is_nil(users.find(1))
+    assert.is_nil(users.find("1.0"))
+    assert.equal(0, db.users.count())
   end))
 
   it("gives what belongs to the row too", with({ children = CHILDREN }, function(users)

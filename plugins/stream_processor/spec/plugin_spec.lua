@@ -31,6 +31,8 @@ describe("stream_processor", function()
     assert.equal(1, r.status)
     assert.matches('did you mean "schema"', r.stderr, 1, true)
     assert.matches("main.lua:2:3", r.stderr, 1, true)
+    r = app.run { ["tusk.lua"] = "return { plugins = { stream_processor = {} } }", ["main.lua"] = "\n  @stream_processor:new {}" }
+    assert.matches("called with a colon; write new{ … } with a dot", r.stderr, 1, true)
   end)
 
   -- An API with 24 items in pages, that enriches them; every fourth request of each path is answered by 503.

@@ -370,6 +370,13 @@ describe("misuse", function()
     assert.equal("argument", fails(stream_processor.pages, 1).kind)
     local p = stream_processor.new {}
     assert.matches("no table of dead letters", fails(p.redrive, p).message)
+    for _, method in ipairs { "run", "process", "item", "redrive" } do
+      assert.matches("called with a dot; write processor:" .. method, fails(p[method], {}).message, 1, true)
+    end
+    assert.equal("redrive", fails(function() return p.redirve end).suggestion)
+    assert.matches("cache: table expected, got number 5", fails(stream_processor.new, { cache = 5 }).message, 1, true)
+    p = stream_processor.new { build = function() return 5 end, write = { table = "x" } }
+    assert.matches("write: the result: table expected, got number 5", fails(p.run, p, { { id = 1 } }).message, 1, true)
   end)
 end)
 
