@@ -89,6 +89,13 @@ function Scope:defer(fn)
   table.insert(x.finalizers, fn)
 end
 
+--- Is it the running task's, or around it: has its body, or a task in it, started who asks?
+---@return boolean
+function Scope:is_around()
+  colon(self, "is_around")
+  return kernel.scope_inside(self)
+end
+
 --- A channel that is closed when the scope ends, with an error if it ends badly.
 ---@param capacity integer|nil
 ---@return tusk.Channel

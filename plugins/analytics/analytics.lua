@@ -13,7 +13,7 @@ local check, is = tusk.check, tusk.errors.is
 local Tracker = {}
 Tracker.__index = Tracker
 check.strict(Tracker, "a tracker", { "name", "tracked", "sent", "dropped", "failing" },
-  { absent = { "failing", "told_at", "flight" }, hidden = { "remove_metrics" } })
+  { absent = { "failing", "told_at", "flight", "late" }, hidden = { "remove_metrics" } })
 
 local analytics = { sinks = sinks }
 

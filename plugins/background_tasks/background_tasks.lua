@@ -75,24 +75,32 @@ end
 
 -- At the end only what tasks enqueue that are still to be done.
 local function admit(self, t)
-  if (self.ending or self.kinds[t.name].over) and not running.is_inside() then refuse(t) end
+  if (self.ending or self.kinds[t.name].over) and not running.asking() then refuse(t) end
   running.open(self, t)
 end
 
--- A task that waits for room keeps a worker. When all of them do, nobody would ever make any.
-local function wait_inside(self, t)
-  if self.stuck + 1 >= self.size then
+-- One more call of a task waits for room, or one less.
+local function count_stuck(self, by, n)
+  local before = by.waiting
+  by.waiting = before + n
+  if before == 0 or by.waiting == 0 then self.stuck = self.stuck + n end
+end
+
+-- A task that waits for room, or has started who does, keeps a worker. When all of them do, nobody would ever make any.
+local function wait_inside(self, t, by)
+  if by.waiting == 0 and self.stuck + 1 >= self.size then
     tusk.errors.raise("tasks.full", ("%s was not taken: the queue is full, and every worker waits for room in it"):format(t),
       { retryable = true })
   end
-  self.stuck = self.stuck + 1
+  count_stuck(self, by, 1)
   local ok, err = pcall(self.queue.send, self.queue, t)
-  self.stuck = self.stuck - 1
+  count_stuck(self, by, -1)
   if not ok then error(err, 0) end
 end
 
 local function send(self, t)
-  if #self.queue >= self.queue.cap and running.is_inside() then return wait_inside(self, t) end
+  local by = #self.queue >= self.queue.cap and running.asking(self)
+  if by then return wait_inside(self, t, by) end
   self.queue:send(t)
 end
 

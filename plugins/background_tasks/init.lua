@@ -18,7 +18,7 @@ local tasks = {}
 local function still_left()
   local entries = {}
   for name, list in pairs(left) do
-    for _, args in ipairs(list) do entries[#entries + 1] = { task = name, args = args } end
+    for _, entry in ipairs(list) do entries[#entries + 1] = { task = name, args = entry.args } end
   end
   return entries
 end
@@ -26,8 +26,8 @@ end
 -- When all of it is done the file goes; until then a crash leaves it, for the run after.
 local function take_up(name, list)
   local handles = {}
-  while list[1] ~= nil do
-    local t, err = @try(own.enqueue, own, name, list[1])
+  while list[1] do
+    local t, err = @try(own.enqueue, own, name, list[1].args)
     if tusk.errors.is(err, "closed") then return end -- the end has come; they are kept once more
     if err then error(err, 0) end
     handles[#handles + 1] = t
@@ -143,18 +143,28 @@ local function ready()
   take_up_known()
 end
 
+local function raise_undone(names, cause)
+  tusk.errors.raise("tasks.undone", ("%d tasks were not done: %s%s"):format(#names, table.concat(names, ", "),
+    cause and "; they could not be kept either" or ""), { tasks = names, cause = cause })
+end
+
+-- Those of the last run that nobody has defined this time, and those that this one has not done.
+local function keep(undone, names, log)
+  local entries = still_left()
+  for _, entry in ipairs(entries) do names[#names + 1] = entry.task .. " (of an earlier run)" end
+  for _, t in ipairs(undone) do entries[#entries + 1] = { task = t.name, args = @json.decode(t.text, { nulls = true }) } end
+  local ok, err = pcall(writing.with, writing, kept.write, path, entries)
+  if not ok and names[1] then raise_undone(names, err) end
+  if not ok then error(err, 0) end
+  if names[1] then log.warn("tasks are kept for the next run", { tasks = names, file = path }) end
+end
+
 -- What could not be done is kept for the next run, or is an error that names it.
 local function shutdown(ctx)
   local undone = own:stop()
   local names = named(undone)
-  if path then
-    local entries = still_left()
-    for _, t in ipairs(undone) do entries[#entries + 1] = { task = t.name, args = @json.decode(t.text, { nulls = true }) } end
-    writing:with(kept.write, path, entries)
-    if names[1] then ctx.log.warn("tasks are kept for the next run", { tasks = names, file = path }) end
-  elseif names[1] then
-    tusk.errors.raise("tasks.undone", ("%d tasks were not done: %s"):format(#names, table.concat(names, ", ")), { tasks = names })
-  end
+  if path then keep(undone, names, ctx.log)
+  elseif names[1] then raise_undone(names) end
 end
 
 return {

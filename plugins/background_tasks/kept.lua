@@ -1,15 +1,28 @@
 -- kept.lua: a file of the tasks that were not done when the program ended; the next run takes them up.
+local tusk = require "tusk"
+
 local kept = {}
 
---- What the last run has left: name → list of arguments, in their order.
+-- The entries of a file that is there. One that is something else is nobody's to take away.
+local function entries_of(path)
+  local list = @try(@json.decode, @file.read(path), { nulls = true })
+  local is_ours = type(list) == "table" and (#list > 0 or next(list) == nil)
+  for _, entry in ipairs(is_ours and list or {}) do
+    is_ours = is_ours and type(entry) == "table" and type(entry.task) == "string"
+  end
+  if is_ours then return list end
+  tusk.errors.raise("config", ("plugins.background_tasks.keep: %s is no file of tasks that were kept"):format(path))
+end
+
+--- What the last run has left: name → list of { args = }, in their order.
 ---@param path string
----@return table<string, any[]>
+---@return table<string, { args: any }[]>
 function kept.read(path)
   local by_name = {}
-  for _, entry in ipairs(@file.exists(path) and @file.read_json(path) or {}) do
+  for _, entry in ipairs(@file.exists(path) and entries_of(path) or {}) do
     local list = by_name[entry.task] or {}
     by_name[entry.task] = list
-    list[#list + 1] = entry.args
+    list[#list + 1] = { args = entry.args }
   end
   return by_name
 end

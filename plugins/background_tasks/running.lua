@@ -6,11 +6,15 @@ local is, note, rethrow = tusk.errors.is, tusk.errors.note, tusk.errors.rethrow
 
 local running = {}
 
-local inside = setmetatable({}, { __mode = "k" }) -- coroutine of a task's → true
+local under_way = {} -- task → the scope of its attempt, of all pools
 
---- Is it a task of some pool that asks?
-function running.is_inside()
-  return inside[coroutine.running()] == true
+--- The task that asks, or has started who asks; nil when none has.
+---@param pool background_tasks.Pool|nil of that one alone
+---@return background_tasks.Task|nil
+function running.asking(pool)
+  for t, scope in pairs(under_way) do
+    if (pool == nil or pool.open[t]) and scope:is_around() then return t end
+  end
 end
 
 -- ---- what is open: from before it is in line until it has ended ----
@@ -65,7 +69,8 @@ local function args_of(t)
 end
 
 local function perform(t, kind)
-  return tusk.scope({ timeout = kind.timeout }, function()
+  return tusk.scope({ timeout = kind.timeout }, function(scope)
+    under_way[t] = scope
     return (kind.fn { id = t.id, name = t.name, args = args_of(t), attempt = t.attempt })
   end)
 end
@@ -75,6 +80,7 @@ local function attempt(self, t, kind)
   local from = @date.clock()
   t.attempt, self.count.running = t.attempt + 1, self.count.running + 1
   local ok, value = xpcall(perform, note, t, kind)
+  under_way[t] = nil
   t.seconds, self.count.running = t.seconds + @date.clock() - from, self.count.running - 1
   if ok then return value end
   if not is(value, "cancelled") then rest(self, t) end
@@ -107,11 +113,8 @@ local function settle(self, t, ok, value)
 end
 
 local function run(self, t, kind)
-  local co = coroutine.running()
-  inside[co] = true
   if kind.waits then rest(self, t) end
   local ok, value = xpcall(kind.policy.run, note, kind.policy, attempt, self, t, kind)
-  inside[co] = nil -- other tasks get it next
   self.figures:took(t.name, t.seconds)
   if settle(self, t, ok, value) then running.close(self, t) end
   rested(self, t)

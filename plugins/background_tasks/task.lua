@@ -27,7 +27,7 @@ end
 function task.new(name, text)
   last_id = last_id + 1
   return setmetatable({ id = last_id, name = name, text = text, state = "queued", attempt = 0, running = false, changed = false,
-    was = false, asked = false, worker = false, resting = false, seconds = 0 }, Task)
+    was = false, asked = false, worker = false, resting = false, seconds = 0, waiting = 0 }, Task)
 end
 
 --- It has ended, one way or another; those who await it go on. Again: no effect.

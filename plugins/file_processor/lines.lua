@@ -1,4 +1,6 @@
 -- lines: one file of any size, line by line; what is written replaces the old file once all of it is there.
+local check = require("tusk").check
+
 local PIECE = 500 -- lines that are written at a time
 
 local function copy_lines(from, writer, path, fn)
@@ -6,6 +8,7 @@ local function copy_lines(from, writer, path, fn)
   for line in from.lines(path) do
     local out = fn(line)
     if out ~= nil then
+      check.string("fn: what takes the line's place", out)
       list[#list + 1], n = out .. "\n", n + 1
       if #list == PIECE then
         writer:write(table.concat(list))

@@ -99,6 +99,26 @@ describe("@scope", function()
     assert.equal("closed", fails(function() kept:defer(print) end).kind)
   end)
 
+  it("knows whom it is around: its body, its children, and theirs", function()
+    local seen = {}
+    local other
+    @spawn(function()
+      @sleep "1ms"
+      seen.other = other:is_around()
+    end)
+    @scope(function(s)
+      other = s
+      seen.body = s:is_around()
+      s:spawn(function() seen.child = s:is_around() end)
+      @map({ 1 }, function() seen.below = s:is_around() end)
+      coroutine.wrap(function() seen.coroutine = s:is_around() end)()
+      @sleep "2ms"
+    end)
+    assert.same({ body = true, child = true, below = true, coroutine = true, other = false }, seen)
+    assert.is_false(other:is_around())
+    assert.equal("argument", fails(function() other.is_around() end).kind)
+  end)
+
   it("refuses to start a task for somebody else once it is cancelled", function()
     @scope(function(outer)
       local inner

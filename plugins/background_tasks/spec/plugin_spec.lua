@@ -133,11 +133,39 @@ describe("tasks that are kept", function()
 
   it("wait for their type, and outlive runs without it", function()
     app.with(files(KEEP, "", { ["data/tasks.json"] = '[{"task":"later","args":7}]' }), function(dir)
-      assert.equal(0, run(dir, "print('main')").status)
+      local before = run(dir, "print('main')")
+      assert.equal(0, before.status)
+      assert.matches("later (of an earlier run)", before.stderr, 1, true)
       assert.same({ { task = "later", args = 7 } }, @file.read_json(dir .. "/data/tasks.json"))
       local r = run(dir, '@tasks.define("later", function(job) print("later", job.args) end) @tasks.idle()')
       assert.equal("later\t7\n", r.stdout, r.stderr)
       assert.is_false(@file.exists(dir .. "/data/tasks.json"))
+    end)
+  end)
+
+  it("have what they were given: nothing, or nothing in it", function()
+    app.with(files(KEEP, "", { ["data/tasks.json"] = '[{"task":"show","args":null},{"task":"show","args":{"a":null}},{"task":"show"}]' }), function(dir)
+      local r = run(dir, [[@tasks.define("show", function(job) print(job.args and tostring(job.args.a)) end) @tasks.idle()]])
+      assert.equal("nil\nnull\nnil\n", r.stdout, r.stderr)
+    end)
+  end)
+
+  it("are not taken from a file that is something else, which stays", function()
+    for _, text in ipairs { "{", "[1]", '[{"task":5}]', '{"a":1}', '"x"', '[{"args":1}]' } do
+      app.with(files(KEEP, "print('main')", { ["data/tasks.json"] = text }), function(dir)
+        local r = program.run { "run", dir }
+        assert.same({ 3, "" }, { r.status, r.stdout }, text)
+        assert.matches("data/tasks.json is no file of tasks that were kept", r.stderr, 1, true)
+        assert.equal(text, @file.read(dir .. "/data/tasks.json"))
+      end)
+    end
+  end)
+
+  it("are named when they cannot be written", function()
+    app.with(files(NAP .. ", workers = 1, drain = '1ms', keep = 'main.lua/tasks.json'", '@tasks.enqueue("nap", 3600)'), function(dir)
+      local r = program.run { "run", dir }
+      assert.equal(1, r.status)
+      assert.matches("1 tasks were not done: nap 1 %(.*%); they could not be kept either\n.*because .*main.lua", r.stderr)
     end)
   end)
 
