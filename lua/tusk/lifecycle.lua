@@ -185,10 +185,19 @@ function lifecycle.await_services(order)
   end
 end
 
+local SHARE = 0.9 -- of the time that is left is a hook's: it can still say what it could not do
+local over_at -- when what has not ended is left behind, once that is watched
+
+-- What waits in a hook has that deadline, and others their share.
+local function in_time(hook, ctx)
+  if not over_at then return hook(ctx) end
+  return core.timeout(math.max(0, over_at - core.now()) * SHARE, hook, ctx)
+end
+
 local function run_hook(p)
   local hook = p.manifest.on and p.manifest.on.shutdown
   if not hook then return end
-  local ok, e = xpcall(hook, errors.at_base, p.context)
+  local ok, e = xpcall(in_time, errors.at_base, hook, p.context)
   if not ok then report.unhandled(e) end
 end
 
@@ -228,6 +237,7 @@ end
 ---@return function dismiss ends the watch
 function lifecycle.watch(seconds, abandon)
   local over = core.Queue.new()
+  over_at = math.min(over_at or math.huge, core.now() + seconds)
   local function wait_and_abandon()
     errors.names[kernel.current()] = "shutdown"
     local ended = pcall(core.shield, core.timeout, seconds, over.park, over)

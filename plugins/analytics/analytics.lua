@@ -18,6 +18,7 @@ check.strict(Tracker, "a tracker", { "name", "tracked", "sent", "dropped", "fail
 local analytics = { sinks = sinks }
 
 local QUIET = 10 -- seconds between two lines of the log about what is dropped
+local IN_TIME = 0.9 -- of what who asks for the end has
 local HURRY = 0.2 -- seconds of a pause, at most, when the end has come
 
 -- ---- tracking ----
@@ -206,6 +207,7 @@ function Tracker:stop(seconds)
   self.closing = true
   self.ending:close()
   wake(self)
+  seconds = math.min(seconds, (@remaining() or math.huge) * IN_TIME)
   @try(@timeout, seconds, self.task.await, self.task)
   self.task:cancel()
   self.over = true

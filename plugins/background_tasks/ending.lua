@@ -3,7 +3,7 @@ local task = require "tusk.plugins.background_tasks.task"
 
 local ending = {}
 
-local IN_TIME = 0.9 -- of what a finalizer has
+local IN_TIME = 0.9 -- of what a finalizer, or who asks for the end, has
 
 local function by_id(a, b)
   return a.id < b.id
@@ -27,6 +27,7 @@ end
 -- Waits, so long at most. What that took is gone from the time that the pool has at its end.
 local function wait_within(self, seconds, fn, ...)
   local from = @date.clock()
+  seconds = math.min(seconds, (@remaining() or math.huge) * IN_TIME)
   @try(@timeout, math.max(0, seconds), fn, ...)
   self.spent = self.spent + @date.clock() - from
 end
@@ -45,7 +46,7 @@ end
 function ending.retire(self, name, kind)
   if self.kinds[name] ~= kind then return end -- another has taken its place
   kind.over = true
-  wait_within(self, math.min(self.drain - self.spent, (@remaining() or math.huge) * IN_TIME), wait_for, self, name)
+  wait_within(self, self.drain - self.spent, wait_for, self, name)
   give_up(self, name)
 end
 

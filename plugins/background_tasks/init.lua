@@ -174,7 +174,7 @@ return {
   config = {
     workers = { type = "integer", default = 4, doc = "how many tasks run at a time" },
     queue = { type = "integer", default = 1000, doc = "how many wait in line; whoever enqueues more waits himself" },
-    drain = { type = "duration", default = "8s", doc = "how long tasks may go on at the end; less than --shutdown-timeout" },
+    drain = { type = "duration", default = "8s", doc = "how long tasks may go on at the end, within --shutdown-timeout" },
     keep = { type = "string", doc = "a file for those that were not done by then, for the next run to take up" },
     types = { type = "table", default = {}, doc = "name → { module =, call =, timeout =, retry =, … }, or false" },
     processing = { type = "string", default = "processor.process", doc = "the operator's function that process_data calls" },

@@ -389,6 +389,15 @@ describe("the end of a directory", function()
     assert.matches('not ended within 0.1s: .*"plugin stubborn"', r.stderr)
   end)
 
+  it("is a deadline for on.shutdown, which leaves the others their time", function()
+    local hook = "on = { shutdown = function() print('%s', @remaining() < 0.5) @sleep('1h') end },"
+    local r = app.run({ ["plugins/a.lua"] = plugin("a", hook:format("a") .. "teardown = function() print('a down') end"),
+      ["plugins/b.lua"] = plugin("b", "requires = { 'a' }," .. hook:format("b")), ["main.lua"] = "" }, { "--shutdown-timeout", "0.5" })
+    assert.are.same({ 1, "b\ttrue\na\ttrue\na down\n" }, { r.status, r.stdout }, r.stderr)
+    assert.matches("timed out after", r.stderr, 1, true)
+    assert.is_nil(r.stderr:find("not ended", 1, true), r.stderr)
+  end)
+
   it("comes at once with a second signal", function()
     local r
     app.with({ ["plugins/a.lua"] = plugin("a", [[teardown = function() print("slow") @sleep("1h") end]]),

@@ -33,6 +33,14 @@ describe("analytics", function()
     end)
   end)
 
+  it("tells what it could not send when the program has less time than that takes", function()
+    local r = app.run({ ["tusk.lua"] = "return { plugins = { analytics = { module = 'sink', within = '1h', timeout = '1h' } } }",
+      ["lib/sink.lua"] = "return { send = function() @sleep '1h' end }", ["main.lua"] = "for i = 1, 7 do @analytics.track('e', i) end" },
+      { "--shutdown-timeout", "100ms" })
+    assert.matches('"msg":"events are lost: they could not be sent before the end","events":7', r.stderr, 1, true)
+    assert.is_nil(r.stderr:find("not ended", 1, true))
+  end)
+
   it("sends to an endpoint, and tells what it could not send before the end", function()
     raw_server.with(function(connection, request)
       connection:write(raw_server.response(request.number == 1 and 200 or 503))
