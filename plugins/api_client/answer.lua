@@ -43,10 +43,20 @@ function answer.dress(err, api, endpoint)
   return err
 end
 
+-- What says that it is JSON and is none: whose answer it is.
+local function decoded(response, api, endpoint)
+  local ok, value = pcall(value_of, response)
+  if ok then return value end
+  if type(value) == "table" and value.kind ~= "cancelled" then
+    value.message = ("%s.%s: %s answered %s"):format(api, endpoint, response.url, value.message)
+  end
+  error(answer.dress(value, api, endpoint), 0)
+end
+
 --- The value in a response; raises http.status.NNN with `body`, `api` and `endpoint`.
 ---@param absent boolean|nil is 404 nil?
 function answer.value(response, api, endpoint, absent)
-  if response.ok then return value_of(response) end
+  if response.ok then return decoded(response, api, endpoint) end
   if absent and response.status == 404 then return nil end
   local err = answer.dress(status_error(response), api, endpoint)
   local ok, body = pcall(value_of, response)
