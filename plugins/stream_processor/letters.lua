@@ -28,6 +28,15 @@ local PUT = [[
 ---@field name string|nil of the table, if it is one
 ---@field db table|nil
 
+-- An item that cannot be kept is named by what it failed with: the run ends with it, and would again.
+local function text_of(letter)
+  local text, err = @try(@json.encode, letter.item, { sort = true })
+  if text then return text end
+  local id = type(letter.item) == "table" and letter.item.id
+  tusk.errors.raise("stream_processor.letter", ("the item %s cannot be a dead letter: %s. It failed with: %s"):format(
+    (type(id) == "string" or type(id) == "number") and tostring(id) or "", err.message, letter.error), { cause = err, item = letter.item })
+end
+
 -- A table of letters, made if it is not there.
 local function of_table(opts)
   check.options(opts, { "table", "db" })
@@ -40,7 +49,7 @@ local function of_table(opts)
   return { name = name, db = db, put = function(letter)
     local row = {}
     for field, value in pairs(letter) do row[field] = value end
-    row.item = @json.encode(letter.item, { sort = true })
+    row.item = text_of(letter)
     db.exec(put, row)
   end }
 end

@@ -323,6 +323,15 @@ describe("a table", function()
     end)
   end)
 
+  it("of letters says which item it cannot keep, and why that failed", function()
+    database.with("memory", function(db)
+      local p = stream_processor.new { cache = false, dead = { table = "dead", db = db }, load = function() error("no luck", 0) end }
+      local err = fails(p.run, p, { { id = 7, text = "\255" } })
+      assert.equal("stream_processor.letter", err.kind)
+      assert.matches("the item 7 cannot be a dead letter: .*not UTF%-8.*It failed with: no luck", err.message)
+    end)
+  end)
+
   it("of letters is run again: those that are written go, the others stay, one of each item", function()
     with_tables(function(db)
       local down = true
