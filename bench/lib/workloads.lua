@@ -21,7 +21,7 @@ return {
   { name = "autocommit64_full", what = "the same, each on the disk", n = 4000, needs = "new_full_database", at_once = 64, programs = "autocommit" },
   { name = "lag", what = "looks at a timer beside 64 tasks at work in a database: 99 % are less late", n = 2000, needs = "large_database", at_once = 0.99 },
   { name = "lag999", what = "the same: 99.9 %", n = 2000, needs = "large_database", at_once = 0.999, programs = "lag" },
-  { name = "frame", what = "frames of a game beside 1000 tasks at work: what scripts add to 99.9 % of them is less, ms", n = 10000, needs = "frame", at_once = "0.999" },
+  { name = "frame", what = "frames of a game beside 1000 tasks at work: what scripts add to 99.9 % of them is less", n = 10000, needs = "frame", at_once = "0.999" },
   { name = "frame_nogc", what = "the same without tusk_gc_idle", n = 10000, needs = "frame", at_once = "0.999:nogc", programs = "frame" },
   { name = "each", what = "rows of one select, one by one", n = 1000000, needs = "database", rows = 1000000, module = "better-sqlite3" },
   { name = "json_decode", what = "520 KB of records read", n = 100, needs = "json", lua_module = "cjson" },
