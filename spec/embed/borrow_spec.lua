@@ -1,6 +1,6 @@
 -- A host on the program's own loop (borrow.c).
-local embed = require "spec.support.embed"
+local embedder = require "spec.support.embedder"
 
 it("a borrowed loop tells when to step, ends when the tasks have, and is left as it was", function()
-  embed.holds("borrow", 12)
+  embedder.holds("borrow", 12)
 end)

@@ -1,6 +1,6 @@
 -- tusk_step and those around it (drive.c).
-local embed = require "spec.support.embed"
+local embedder = require "spec.support.embedder"
 
 it("steps keep their budget, waits are told right, clocks and chance are the program's", function()
-  embed.holds("drive", 27)
+  embedder.holds("drive", 28)
 end)

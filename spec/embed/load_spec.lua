@@ -1,6 +1,6 @@
 -- Loading, unloading, shutting down (load.c).
-local embed = require "spec.support.embed"
+local embedder = require "spec.support.embedder"
 
 it("sources, plugins and directories are loaded, fail with codes and texts, and leave nothing behind", function()
-  embed.holds("load", 42)
+  embedder.holds("load", 44)
 end)

@@ -1,8 +1,8 @@
 -- How a program and the library meet (meet.c).
-local embed = require "spec.support.embed"
+local embedder = require "spec.support.embedder"
 
 it("versions, sizes, threads and callbacks: what does not fit is refused with a code", function()
-  embed.says("meet", [[
+  embedder.says("meet", [[
 abi 1, version 0.1.0
 another abi: 1
 a later, larger struct: 1

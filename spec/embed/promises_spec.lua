@@ -1,8 +1,8 @@
 -- What a host does to its process (promises.c).
-local embed = require "spec.support.embed"
+local embedder = require "spec.support.embedder"
 
 it("a host prints nothing, leaves signals, folder and locale alone, and no descriptors behind", function()
-  embed.says("promises", [[
+  embedder.says("promises", [[
 closed: dispositions 1, mask 1, folder 1, locale 1
 shut down: dispositions 1, mask 1, folder 1, locale 1
 descriptors left: 0

@@ -1,6 +1,6 @@
 -- Hosts on threads (threads.c); make tsan has it too.
-local embed = require "spec.support.embed"
+local embedder = require "spec.support.embedder"
 
 it("hosts run on several threads, are handed over, and can be asked from any", function()
-  embed.holds("threads", 5)
+  embedder.holds("threads", 5)
 end)

@@ -1,6 +1,7 @@
 -- embedder.lua: programs in C that embed the library under test: built, run.
 --
 --   embedder.with("spec/embed/op.c", {}, function(run)  assert.equal("ok\n", run("done"))  end)
+local assert = require "luassert"
 local program = require "spec.support.program"
 local temp = require "spec.support.temp"
 
@@ -57,6 +58,38 @@ function embedder.build(source, opts)
     return r.stdout
   end
   return run, function() temp.remove(dir) end
+end
+
+-- Builds spec/embed/NAME.c and runs it in a folder of its own.
+local function run_once(name, args)
+  local r
+  temp.dir(function(dir)
+    local out = dir .. "/program"
+    compile(SHARED, out, "spec/embed/" .. name .. ".c")
+    r = program.run(args, { program = out, cwd = dir })
+  end)
+  return r
+end
+
+--- Builds and runs spec/embed/NAME.c: it must end well, be silent on stderr, and say this.
+---@param name string
+---@param expected string
+function embedder.says(name, expected, ...)
+  local r = run_once(name, { ... })
+  assert.same({ status = 0, stdout = expected, stderr = "" }, { status = r.status, stdout = r.stdout, stderr = r.stderr })
+end
+
+--- The same of one that says "PROMISE: yes" or "PROMISE: NO" line by line, so many: all must hold.
+---@param name string
+---@param promises integer
+function embedder.holds(name, promises, ...)
+  local r = run_once(name, { ... })
+  local held, broken = 0, {}
+  for line in r.stdout:gmatch("[^\n]+") do
+    if line:find(": yes$") then held = held + 1 else broken[#broken + 1] = line end
+  end
+  assert.same({ held = promises, broken = {}, status = 0, stderr = "" },
+    { held = held, broken = broken, status = r.status, stderr = r.stderr })
 end
 
 return embedder
