@@ -17,6 +17,12 @@ static int make_operator(lua_State *L)
     return 0;
 }
 
+void define_end(struct definition *last, const struct definition *before)
+{
+    for (struct definition *d = last; d && d != before; d = d->next)
+        d->is_over = 1;
+}
+
 void tusk_lua_def(lua_State *L, const char *name, int waits)
 {
     embed_load(L);

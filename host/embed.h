@@ -39,6 +39,10 @@ void link_unref(struct link *link);
 /* op.c */
 void op_close(struct tusk *h); /* from here on answers are refused */
 
+/* define.c */
+/* The functions of what was defined after `before`, up to `last`, are called no more. */
+void define_end(struct definition *last, const struct definition *before);
+
 /* op_call.c */
 void op_open(lua_State *L);
 void op_drop(struct tusk *h); /* those that were cancelled, and wait for their answer */

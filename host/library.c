@@ -9,6 +9,7 @@ struct library { /* one that is open; the code itself stays for good */
     struct tusk_hook at_close;
     struct tusk *host;
     const tusk_plugin *plugin;
+    struct definition *last, *before; /* what it has defined is between these */
     void *ud;
     int is_open;
 };
@@ -17,6 +18,7 @@ static void library_end(struct library *l)
 {
     int was_open = l->is_open;
     l->is_open = 0;
+    define_end(l->last, l->before);
     if (was_open && l->plugin->close)
         l->plugin->close(l->host, l->ud);
 }
@@ -68,7 +70,9 @@ static int op_library_open(lua_State *L)
     l->at_close.run = close_last;
     tusk_at_close(h, &l->at_close);
     h->message[0] = 0;
+    l->before = h->embedding->link->defined;
     tusk_rc rc = p->open(h, &l->ud);
+    l->last = h->embedding->link->defined;
     if (rc)
         return tusk_fail(L, "plugin", "%s has failed to open: %s%s%s", lua_tostring(L, 1),
                          tusk_strerror(rc), *h->message ? ": " : "", h->message);

@@ -11,6 +11,7 @@ struct definition { /* lasts as the link does */
     tusk_async_fn fn;
     tusk_cancel_fn cancel;
     void *ud;
+    int is_over; /* the plugin that has defined it has ended */
     char name[];
 };
 

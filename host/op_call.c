@@ -66,10 +66,11 @@ static void call_cancel(struct tusk_wait *w)
 {
     struct op_call *c = (struct op_call *)w;
     const struct definition *d = c->op->def;
-    int drop = !d->cancel || w->host->closing;
+    int is_told = d->cancel && !d->is_over;
+    int drop = !is_told || w->host->closing;
     if (settle(c, drop))
         return; // the answer is on its way
-    if (d->cancel)
+    if (is_told)
         d->cancel(d->ud, c->op);
     if (drop)
         call_drop(c);
@@ -108,6 +109,13 @@ static int call_finish(lua_State *L, struct tusk_wait *w)
 static int refuse_arguments(lua_State *L, int why)
 { // which is on top, in words
     return tusk_fail(L, why == -2 ? "memory" : "argument", "%s", lua_tostring(L, -1));
+}
+
+/* Raises unless there is somebody to call. */
+static void check_open(lua_State *L, const struct definition *d)
+{
+    if (d->is_over)
+        tusk_fail(L, "closed", "the plugin that has defined it has ended");
 }
 
 static struct op_call *call_new(lua_State *L, struct tusk *h)
@@ -170,6 +178,7 @@ int call_async(lua_State *L)
     struct definition *d = lua_touserdata(L, lua_upvalueindex(1));
     struct tusk *h = HOST(L);
     struct value_view args;
+    check_open(L, d);
     struct op_call *c = call_new(L, h);
     int wrong = value_view(L, &h->embedding->values, 2, "argument", &args);
     if (wrong)
@@ -213,6 +222,7 @@ int call_plain(lua_State *L)
     struct value_refs *refs = &HOST(L)->embedding->values;
     struct value_view args;
     tusk_val result = tusk_nil();
+    check_open(L, d);
     int wrong = value_view(L, refs, 1, "argument", &args);
     if (wrong)
         return refuse_arguments(L, wrong);

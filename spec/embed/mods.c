@@ -34,6 +34,22 @@ static void step(tusk_host *h, const tusk_future *f)
     }
 }
 
+/* Steps until that function of the plugin can be called, or the plugin is not there any more. */
+static void step_until(tusk_host *h, const char *plugin, const char *function, int is_there)
+{
+    for (int i = 0; i < 20000; i++) {
+        tusk_future *f = NULL;
+        tusk_rc rc = tusk_call(h, plugin, function, NULL, 0, 0, NULL, NULL, &f);
+        tusk_future_cancel(f);
+        tusk_future_free(f);
+        if (is_there ? !rc : rc == TUSK_E_NOTFOUND)
+            return;
+        tusk_step(h, 100000);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    printf("%s: it takes too long\n", plugin);
+}
+
 static void call(tusk_host *h, const char *plugin, const char *function)
 {
     tusk_future *f;
@@ -63,6 +79,17 @@ static void who(void *ud, tusk_op *op, const tusk_val *args, uint32_t n)
     tusk_op_free(op);
 }
 
+static int said; /* lines */
+
+/* Steps until that many lines more have been said. */
+static void step_for(tusk_host *h, int lines)
+{
+    for (int i = 0, until = said + lines; i < 20000 && said < until; i++) {
+        tusk_step(h, 100000);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+}
+
 static tusk_rc say(void *ud, const tusk_val *args, uint32_t n, tusk_val *result)
 {
     (void)ud, (void)result;
@@ -72,6 +99,7 @@ static tusk_rc say(void *ud, const tusk_val *args, uint32_t n, tusk_val *result)
         else
             printf("%s%g", i ? " " : "", (double)args[i].u.i);
     printf("\n");
+    said++;
     return TUSK_OK;
 }
 
@@ -89,12 +117,12 @@ static void calls(tusk_host *h)
     call(h, "late", "late");
 }
 
-static void events(tusk_host *h)
+static void events(tusk_host *h, int handlers)
 {
     tusk_val args[] = {tusk_str("door"), tusk_int(3)};
     check(h, tusk_emit(h, "opened", args, 2));
     printf("told\n");
-    step(h, NULL);
+    step_for(h, handlers);
 }
 
 static void unloading(tusk_host *h)
@@ -104,32 +132,37 @@ static void unloading(tusk_host *h)
     step(h, NULL);
     check(h, tusk_unload(h, "users"));
     step(h, f);
+    step_until(h, "users", "find", 0);
     printf("waiting: %s\n", tusk_strerror(tusk_future_poll(f)));
     tusk_future_free(f);
     call(h, "users", "find");
-    events(h);
+    events(h, 2);
 }
 
 static void in_c(tusk_host *h, const char *dir)
 {
     char path[500];
-    const char *code = "@say(@physics.fall(2) * 16) @say(@physics.who()) @physics.settle()";
+    const char *code = "local own = require('tusk').physics\n"
+                       "held = { own.fall, own.who, own.settle }\n"
+                       "@say(@physics.fall(2) * 16) @say(@physics.who()) @physics.settle()";
+    const char *late = "for _, fn in ipairs(held) do @say(select(2, pcall(fn, 1)).kind) end";
     snprintf(path, sizeof path, "%s/native/physics.so", dir);
     check(h, tusk_load_plugin(h, "physics", path));
-    step(h, NULL);
+    step_until(h, "physics", "fall", 1);
     call(h, "physics", "who");
     check(h, tusk_load_source(h, "fan", code, strlen(code)));
-    step(h, NULL);
+    step_for(h, 1); // the first is said at once, the second when a thread has answered
     check(h, tusk_unload(h, "physics"));
-    step(h, NULL);
+    step_until(h, "physics", "fall", 0);
     call(h, "physics", "who");
+    check(h, tusk_load_source(h, "late", late, strlen(late)));
     check(h, tusk_load_plugin(h, "physics", path));
-    step(h, NULL);
+    step_until(h, "physics", "fall", 1);
     printf("in use: %s, %s\n", tusk_strerror(tusk_def_async(h, "physics.new", who, NULL, NULL)),
            tusk_errmsg(h));
     call(h, "physics", "who");
     check(h, tusk_unload(h, "physics"));
-    step(h, NULL);
+    step_until(h, "physics", "fall", 0);
     printf("free: %s\n", tusk_strerror(tusk_def_async(h, "physics.who", who, NULL, NULL)));
     printf("in use: %s\n", tusk_strerror(tusk_load_plugin(h, "physics", path)));
 }
@@ -151,9 +184,10 @@ int main(int argc, char **argv)
     check(h, tusk_def(h, "say", say, NULL));
     snprintf(path, sizeof path, "%s/mods", argv[1]);
     check(h, tusk_load_dir(h, path));
-    step(h, NULL);
+    step_until(h, "late", "late", 1);
+    step_until(h, "users", "find", 1);
     calls(h);
-    events(h);
+    events(h, 3);
     unloading(h);
     in_c(h, argv[1]);
     tusk_shutdown(h, 1000);

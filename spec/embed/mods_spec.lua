@@ -64,6 +64,9 @@ physics who: physics
 fan
 log of fan: error[physics.over]: @physics.settle: the world has ended
 physics who: not found, there is no plugin "physics"
+closed
+closed
+closed
 in use: not in this state, @physics.new: @physics is an operator of the plugin "physics"
 physics who: physics
 free: ok
