@@ -5,11 +5,27 @@ local check = tusk.check
 
 local data = {}
 
+local ENDS = { ["'"] = "'", ['"'] = '"', ["`"] = "`", ["["] = "]", ["--"] = "\n", ["/*"] = "*/" } -- of what is no code
+
+-- The names of a statement's parameters, in their order: not of what is in its texts and comments.
+local function names_in(sql)
+  local names, at = {}, 1
+  while true do
+    at = sql:find("[-/'\"`%[:@$]", at)
+    if not at then return names end
+    local start = ENDS[sql:sub(at, at + 1)] and 2 or 1
+    local ending = ENDS[sql:sub(at, at + start - 1)]
+    local name = not ending and sql:match("^[:@$]([%a_][%w_]*)", at) or nil
+    names[#names + 1] = name
+    if ending then at = select(2, sql:find(ending, at + start, true)) or #sql end
+    at = at + 1 + (name and #name or 0)
+  end
+end
+
 --- The parameters that a statement has, in a table, or nothing. None may be missing: it would be NULL, and go unnoticed.
 function data.bound(told, sql, params)
   local own, any = {}, false
-  local code = sql:gsub("'[^']*'", "''"):gsub('"[^"]*"', '""'):gsub("%-%-[^\n]*", ""):gsub("/%*.-%*/", "")
-  for name in code:gmatch("[:@$]([%a_][%w_]*)") do
+  for _, name in ipairs(names_in(sql)) do
     if params[name] == nil then check.fail(("%s: a value for the parameter %q expected"):format(told, name)) end
     own[name], any = params[name], true
   end

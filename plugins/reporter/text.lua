@@ -51,6 +51,20 @@ local function split_word(word, width, measure)
   return word:sub(1, at - 1), word:sub(at)
 end
 
+-- A word that alone is wider than a line: all of it but its last piece is added to lines. -> that, its width
+local function put_long(lines, word, width, measure)
+  local from, at, used = 1, 1, 0
+  for char in word:gmatch(CHAR) do
+    local w = measure(char)
+    if at > from and used + w > width then
+      lines[#lines + 1] = word:sub(from, at - 1)
+      from, used = at, 0
+    end
+    used, at = used + w, at + #char
+  end
+  return word:sub(from), used
+end
+
 -- One paragraph, added to lines.
 local function wrap_paragraph(lines, s, width, measure)
   local space, line, used = measure(" "), nil, 0
@@ -60,12 +74,7 @@ local function wrap_paragraph(lines, s, width, measure)
       line, used = line .. " " .. word, used + space + w
     else
       if line then lines[#lines + 1] = line end
-      while w > width do
-        local head, rest = split_word(word, width, measure)
-        if rest == "" then break end
-        lines[#lines + 1] = head
-        word, w = rest, measure(rest)
-      end
+      if w > width then word, w = put_long(lines, word, width, measure) end
       line, used = word, w
     end
   end

@@ -314,6 +314,19 @@ describe("a report", function()
     assert.matches('report from: rows: a value for the parameter "first"', e.message)
   end))
 
+  it("has no parameters in texts and comments, and all of those between them", with(function(reports)
+    local sql = [[
+      select ':no' as a, "id" as b /* it's :not one */, :year as c -- nor isn't :this
+      , 'it''s' || :two as d, [id] as ":e", 1-:two as f from sales where id = 1 -- what's :that]]
+    reports.define("d", { title = "x", query = sql, params = { year = 2024, two = 2 } })
+    local bytes = reports.render("d", { format = "csv" })
+    assert.matches("\n:no,1,2024,it's2,1,%-1\r\n", bytes)
+    for _, missing in ipairs { "year", "two" } do
+      reports.define("d", { title = "x", query = sql, params = { [missing == "two" and "year" or "two"] = 1 } })
+      assert.matches('parameter "' .. missing .. '"', failure(reports.render, "d", { format = "csv" }).message, 1, true)
+    end
+  end))
+
   it("that is described wrongly is an argument error that says where and what", with(function(reports)
     local function wrong(change, message)
       local d = { title = "x", query = "select 1 as one" }

@@ -67,6 +67,16 @@ describe("text", function()
     assert.same({ "x", "y" }, text.wrap("xy", 0.5, measure))
   end)
 
+  it("is measured once, however long a word is", function()
+    local measured = 0
+    local lines = text.wrap(("x"):rep(10000), 10, function(s)
+      measured = measured + #s
+      return measure(s)
+    end)
+    assert.same({ 1000, 1000 }, { #lines, #lines[1] * 100 })
+    assert.is_true(measured <= 20001)
+  end)
+
   it("is cut with dots where it has to be one line", function()
     assert.equal("abc", text.cut("abc", 3, measure))
     assert.equal("ab…", text.cut("abcd", 3, measure))
