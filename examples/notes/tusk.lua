@@ -1,8 +1,8 @@
 return {
   plugins = {
     file_processor = {
-      from = env("NOTES", "examples/notes/notes"),
-      to = env("TIDY", "examples/notes/tidy"),
+      from = env("NOTES", "notes"),
+      to = env("TIDY", "tidy"),
       transform = "tidy",
       glob = "**/*.txt",
       max_size = "1KiB",

@@ -44,6 +44,15 @@ describe("the plugin file_processor", function()
     end)
   end)
 
+  it("finds them in the script directory, wherever it is run from", function()
+    app.with({ ["tusk.lua"] = "return { plugins = { file_processor = { from = 'in', to = 'out/made' } } }", ["in/a.txt"] = "one  ",
+      ["main.lua"] = "print(@processor.process_file('a.txt').written)" }, function(dir)
+      local r = program.run { "run", dir }
+      assert.equal("3\n", r.stdout, r.stderr)
+      assert.equal("one", temp.read(dir .. "/out/made/a.txt"))
+    end)
+  end)
+
   it("does not start with a folder that is not there, or a transformation that nobody knows", function()
     local r = app.run { ["tusk.lua"] = "return { plugins = { file_processor = { from = '/nowhere' } } }", ["main.lua"] = "" }
     assert.equal(3, r.status)
