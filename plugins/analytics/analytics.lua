@@ -139,6 +139,15 @@ local function pause(self, err, attempt)
   @select { ending = self.ending, timeout = seconds }
 end
 
+-- What a sink has raised: if it is no error of ours, an object that may refuse to be looked at.
+local function error_of(err)
+  err = tusk.errors.wrap(err)
+  if getmetatable(err) == tusk.errors.Error then return err end
+  local kind, ok, text = rawget(err, "kind"), pcall(tostring, err)
+  return tusk.errors.new(type(kind) == "string" and kind or "analytics.sink", ok and text or "the sink raised an object that is no text",
+    { retryable = rawget(err, "retryable"), retry_after = rawget(err, "retry_after"), cause = err })
+end
+
 -- One attempt: nil, or what it failed with.
 local function attempt_one(self, batch)
   local from = @date.clock()
@@ -146,7 +155,7 @@ local function attempt_one(self, batch)
   self.figures:took(@date.clock() - from)
   if ok then return nil end
   if is(err, "cancelled") then @yield() end -- which raises, unless only the sink has raised one
-  return tusk.errors.wrap(err)
+  return error_of(err)
 end
 
 local function deliver(self, batch)

@@ -93,13 +93,19 @@ local function succeeded(self, t, value)
   task.finish(t, "done", value)
 end
 
+-- What was raised, for the log: an object of somebody's may refuse to be looked at.
+local function shown(err)
+  local ok, text = pcall(tostring, err)
+  return ok and text or "an error object that is no text"
+end
+
 local function failed(self, t, err)
   if is(err, "cancelled") then -- nobody has cancelled it; who awaits it must not take that for their own end
     err = tusk.errors.new("tasks.failed", ("%s raised a cancellation of its own"):format(t), { cause = err })
   end
   self.count.failed = self.count.failed + 1
   self.figures:count("failed", t.name)
-  self.log.error("task failed", { type = t.name, id = t.id, attempts = t.attempt, kind = err.kind, error = tostring(err) })
+  self.log.error("task failed", { type = t.name, id = t.id, attempts = t.attempt, kind = rawget(err, "kind"), error = shown(err) })
   task.finish(t, "failed", err)
 end
 

@@ -382,6 +382,19 @@ describe("an endpoint", function()
   end)
 end)
 
+describe("an error object that cannot be looked at", function()
+  local strict = setmetatable({}, { __index = error, __tostring = error })
+
+  on_tracker("is a failure like others", { batch = 1, attempts = 2, base = "1s", fail = function(n) return n <= 2 and strict or nil end },
+    function(t, seen)
+      t:track "lost"
+      t:track "sent"
+      t:flush()
+      assert.same({ "sent" }, seen.batches)
+      assert.same({ 1, 1 }, { t:stats().sent, t:stats().dropped })
+    end)
+end)
+
 describe("misuse of a tracker", function()
   on_tracker("is told, and what is no event is not counted", { size = 1000 }, function(t)
     assert.equal("json.value", fails(t.track, t, "x", { f = print }).kind)

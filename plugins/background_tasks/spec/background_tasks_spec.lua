@@ -152,6 +152,17 @@ describe("a background task", function()
   end)
 end)
 
+describe("an error object that cannot be looked at", function()
+  on_pool("is a failure like others", { workers = 1 }, function(p)
+    local strict = setmetatable({}, { __index = error, __tostring = error })
+    p:define("strict", {}, function() error(strict) end)
+    local t = p:enqueue("strict")
+    assert.is_true(rawequal(strict, fails(t.await, t)))
+    assert.same({ "failed", 0 }, { t.state, p:stats().paused })
+    assert.equal(1, p:enqueue("sleep", 1):await())
+  end)
+end)
+
 describe("no unbounded queue: it", function()
   on_pool("makes those wait who enqueue when it is full", { workers = 1, queue = 2 }, function(p)
     local times = {}
