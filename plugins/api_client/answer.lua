@@ -3,7 +3,13 @@ local tusk = require "tusk"
 
 local answer = {}
 
-local SHOWN = 200 -- characters of what a server says of its failure
+local SHOWN = 200 -- bytes of what a server says of its failure
+
+-- On one line, with nothing that a terminal would obey; not cut within a character.
+local function shown(words)
+  words = words:gsub("%c+", " ")
+  return #words <= SHOWN and words or words:sub(1, SHOWN):gsub("[\192-\255][\128-\191]*$", "") .. "…"
+end
 
 -- The body by its type: JSON decoded, else text; nil for none.
 local function value_of(response)
@@ -62,7 +68,7 @@ function answer.value(response, api, endpoint, absent)
   local ok, body = pcall(value_of, response)
   err.body = ok and body or response:text()
   local words = said(err.body)
-  err.message = ("%s.%s: %s%s"):format(api, endpoint, err.message, words and ": " .. words:sub(1, SHOWN) or "")
+  err.message = ("%s.%s: %s%s"):format(api, endpoint, err.message, words and ": " .. shown(words) or "")
   error(err, 0)
 end
 

@@ -120,6 +120,16 @@ describe("a failure", function()
     end)
   end)
 
+  it("shows nothing that a terminal would obey, and no half character", function()
+    local said = { title = "no\27[2J luck\r\n" .. ("ä"):rep(200) }
+    with(raw_server.response(422, { "Content-Type: application/problem+json" }, @json.encode(said)), nil, function(api)
+      local message = failure(api.user, 1).message
+      assert.is_nil(message:find("%c"))
+      assert.matches("answered 422: no %[2J luck [ä]+…$", message)
+      assert.equal(message, @json.decode(@json.encode(message)))
+    end)
+  end)
+
   it("of the connection says whose call it was", function()
     local api = api_client.new { base = "http://127.0.0.1:" .. raw_server.free_port(), endpoints = ENDPOINTS, retry = false }
     local err = failure(api.user, 1)
