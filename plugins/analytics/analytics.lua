@@ -88,7 +88,9 @@ end
 ---@return boolean whether it was taken: not when the buffer is full and drops the newest, nor after the end
 function Tracker:track(event, data)
   if getmetatable(self) ~= Tracker then check.fail("called with a dot; write tracker:track(event, data) with a colon") end
-  if check.string("event", event) == "" then check.fail("event: a name is needed", { argument = "event" }) end
+  if check.string("event", event) == "" or event:find("%z") then
+    check.fail("event: a name is needed, without zero bytes", { argument = "event" })
+  end
   local text = text_of(self, event, data)
   self.tracked = self.tracked + 1
   self.figures:tracked(1)

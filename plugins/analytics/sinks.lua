@@ -37,7 +37,8 @@ end
 ---@return fun(batch: analytics.Batch)
 function sinks.http(url, opts)
   opts = tusk.check.options(opts, { "headers", "token" })
-  local client = @http.client { headers = opts.headers, bearer = opts.token }
+  local checked = tusk.check.string("url", url):match("^[^?#]*") -- a mistake in it would be every batch's
+  local client = @http.client { base = checked, headers = opts.headers, bearer = opts.token }
   return function(batch)
     client.post(url, { body = batch.text,
       headers = { ["Content-Type"] = "application/json", ["Idempotency-Key"] = batch.id } }):raise_for_status()
