@@ -52,11 +52,13 @@ describe("a host in luajit", function()
   it("runs code with operators while it is polled", function()
     prints("[1,2]\twaiting\tidle\n", [[
       local host = tusk.open()
-      local said
+      local said, held
+      host:def_async("hold", function(op) held = op end)
       host:def("say", function(text) said = text end)
-      assert(host:source("=code", "@sleep(0.001) @say(@json.encode { 1, 2 })"))
+      assert(host:source("=code", "@hold() @say(@json.encode { 1, 2 })"))
       local first, state = host:poll()
-      repeat state = host:poll(0.001) ffi.C.usleep(200) until state == "idle"
+      held:done()
+      repeat state = host:poll(0.001) until state == "idle"
       host:close()
       print(said, first, state)
     ]])
@@ -88,13 +90,15 @@ describe("a host in luajit", function()
 
   it("polls all hosts at once", function()
     prints("more\twaiting\tidle\t2\n", [[
-      local a, b, ended = tusk.open(), tusk.open(), 0
+      local a, b, ended, held = tusk.open(), tusk.open(), 0, nil
       for _, host in ipairs { a, b } do host:def("ended", function() ended = ended + 1 end) end
-      a:source("=a", "for _ = 1, 1e5 do @yield() end @ended()")
-      b:source("=b", "@sleep(0.05) @ended()")
+      b:def_async("hold", function(op) held = op end)
+      a:source("=a", "for _ = 1, 1000 do @yield() end @ended()")
+      b:source("=b", "@hold() @ended()")
       local first, second = tusk.poll(0)
       repeat second = tusk.poll(0.01) until second ~= "more"
-      repeat ffi.C.usleep(200) until tusk.poll(0.01) == "idle"
+      held:done()
+      repeat local state = tusk.poll(0.01) until state == "idle"
       print(first, second, tusk.poll(), ended)
     ]])
   end)
@@ -167,7 +171,7 @@ end)
 
 -- As LÖVE is: a program with libluajit as a library, and functions that it calls in Lua.
 local FOREIGN = [=[
-/* A game of three frames. */
+/* A game that goes on until love.over. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -177,12 +181,14 @@ int main(int argc, char **argv)
     lua_State *L = luaL_newstate();
     luaL_openlibs(L);
     int failed = luaL_dofile(L, argv[argc - 1]);
-    for (int i = 0; i < 200 && !failed; i++) {
+    for (int i = 0, over = 0; i < 100000 && !over && !failed; i++) {
         lua_getglobal(L, "love");
-        lua_getfield(L, -1, "update");
+        lua_getfield(L, -1, "over");
+        over = lua_toboolean(L, -1);
+        lua_getfield(L, -2, "update");
         lua_pushnumber(L, 1 / 60.0);
         failed = lua_pcall(L, 1, 0, 0);
-        lua_pop(L, 1);
+        lua_pop(L, failed ? 0 : 2);
     }
     if (failed)
         fprintf(stderr, "%s", lua_tostring(L, -1));
@@ -197,10 +203,14 @@ describe("the program of docs/embedding.md", function()
     temp.dir(function(dir)
       temp.write(dir .. "/foreign.c", FOREIGN)
       temp.write(dir .. "/game.lua", [[
-        local world, love_ = {}, {}
-        love = love_
+        local world = {}
+        love = {}
         function world:update(dt) self.time = (self.time or 0) + dt end
-        function world:spawn(kind, x) print("spawned", kind, x) return 1 end
+        function world:spawn(kind, x)
+          print("spawned", kind, x)
+          love.over = true
+          return 1
+        end
       ]] .. code .. [[
         local update = love.update
         function love.update(dt) update(dt) require("ffi").C.usleep(500) end
