@@ -66,7 +66,7 @@ tusk_rc embed_protected(struct tusk *h, lua_CFunction fn, void *ud)
         return TUSK_OK;
     tusk_rc rc = TUSK_E_NOMEM;
     if (status != LUA_ERRMEM && lua_checkstack(L, 2)) {
-        lua_pushcfunction(L, keep_error);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, h->embedding->keep); // a new one would need memory
         lua_insert(L, -2);
         status = lua_pcall(L, 1, 1, 0);
         rc = status ? TUSK_E_NOMEM : (tusk_rc)lua_tointeger(L, -1);
@@ -119,6 +119,8 @@ void embed_free(struct tusk *h)
 
 void embed_open(lua_State *L)
 {
+    lua_pushcfunction(L, keep_error);
+    tusk_of(L)->embedding->keep = luaL_ref(L, LUA_REGISTRYINDEX);
     op_open(L);
     future_open(L);
     library_open(L);

@@ -19,6 +19,7 @@ struct embedding {
     struct value_refs values;
     struct op_call *calls;       /* that wait */
     struct tusk_future *futures; /* that have not ended */
+    int keep;                    /* registry reference of what keeps an error */
     int lua;       /* registry reference of the functions of lua/tusk/embed.lua, or 0 */
     int call_meta; /* of the records of calls that wait */
     int spare;     /* such a record, for the next call; or false */

@@ -131,7 +131,8 @@ static void end_tasks(struct tusk *h)
     timer_stop(h, &h->end);
     scope_cancel(h, &h->root, CANCEL_SHUTDOWN);
     embed_hurry(h);
-    while (h->live && uv_hrtime() < h->close_by && (!loop_is_idle(h) || h->waits))
+    while (h->live && uv_hrtime() < h->close_by && (!loop_is_idle(h) || h->waits) &&
+           !(h->ready_head && memory_is_out(h)))
         loop_turn(h, 1);
 }
 

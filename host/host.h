@@ -282,6 +282,8 @@ void memory_make_room(struct tusk *h);     /* the cap is near */
 int memory_is_short(const struct tusk *h); /* the reserve is in use */
 int memory_ensure(struct tusk *h);         /* makes room if need be; -1: there is none */
 void memory_forgive(struct tusk *h);       /* who was to fail has ended */
+/* Nothing can be had, and nearly all of the reserve is used: no Lua should run. */
+int memory_is_out(struct tusk *h);
 void memory_prepare(lua_State *L);
 uint64_t memory_bytes(struct tusk *h); /* all that the host has in use */
 uint64_t memory_lua_bytes(const struct tusk *h);

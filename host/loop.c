@@ -144,9 +144,11 @@ tusk_rc tusk_run(tusk_host *h)
     h->inside = 1;
     sigpipe_block(&before);
     while (!stuck && (h->live > h->residents || h->ready_head || (h->ending && !load_has_ended(h))))
-        stuck = loop_turn(h, 1);
+        stuck = h->ready_head && memory_is_out(h) ? -2 : loop_turn(h, 1);
     sigpipe_unblock(&before);
     h->inside = 0;
+    if (stuck == -2)
+        return host_refuse(h, TUSK_E_NOMEM, "tasks are ready, without memory to run them");
     if (h->lost) {
         h->lost = 0;
         return host_refuse(h, TUSK_E_NOMEM, "a task has failed, without memory to say more");

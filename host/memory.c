@@ -10,6 +10,7 @@
 
 #define ARENA   (96u << 10) /* of which lua_newstate takes about 30 KiB */
 #define RESERVE (64u << 10)
+#define ENOUGH  (16u << 10) /* of it, for a task to run and fail */
 #define ALIGN   16u
 #define LEAST   (128u << 10) /* bytes between two collections near the cap */
 #define SOON    (32u << 10)  /* and when there is none left */
@@ -407,4 +408,18 @@ void memory_make_room(struct tusk *h)
     uint64_t left = cap > h->memory.bytes ? cap - h->memory.bytes : 0;
     uint64_t next = h->memory.bytes + (left / 4 > LEAST ? left / 4 : LEAST);
     h->memory.collect_at = next > NEAR(cap) ? next : NEAR(cap);
+}
+
+static int has_enough(const struct arena *a)
+{
+    return ARENA - sizeof *a - a->used >= ENOUGH;
+}
+
+int memory_is_out(struct tusk *h)
+{
+    if (!h->memory.arena || has_enough(h->memory.arena))
+        return 0;
+    memory_make_room(h);
+    // what has met the cap has to run, to let go of something
+    return !has_enough(h->memory.arena) && fits(h, 0, ARENA, 0);
 }

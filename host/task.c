@@ -370,7 +370,7 @@ static void run_one(struct tusk *h, struct task *t)
 static void drain_timed(struct tusk *h, uint64_t until)
 {
     uint64_t now = uv_hrtime();
-    while (h->ready_head) { // one at least
+    while (h->ready_head && !memory_is_out(h)) { // one at least
         struct task *t = take_first(h);
         uint32_t id = t->handle->id;
         struct unit *unit = unit_around(h, t->scope);
@@ -390,7 +390,7 @@ void task_drain(struct tusk *h, uint64_t until, int every)
         drain_timed(h, until);
         return;
     }
-    while (h->ready_head) {
+    while (h->ready_head && !memory_is_out(h)) {
         run_one(h, take_first(h));
         left -= 1 + INLINE_MAX - h->budget; // what was answered inline took its time too
         if (left > 0)

@@ -107,11 +107,16 @@ local function withdraw(p)
   for name in pairs(p.manifest.operators or {}) do operators.remove(name) end
 end
 
-local function run(p, cfg)
+local function live_as_unit(p, cfg)
   kernel.unit(p.manifest.name)
-  local ok, e = xpcall(live, errors.at_base, p, cfg)
+  live(p, cfg)
+end
+
+-- Whatever fails, and be it for want of memory: those who wait for the plugin's next state get one.
+local function run(p, cfg)
+  local ok, e = xpcall(live_as_unit, errors.at_base, p, cfg)
   if ok and p.manifest.teardown then ok, e = xpcall(p.manifest.teardown, errors.at_base, p.context) end
-  withdraw(p)
+  pcall(withdraw, p)
   if not ok then p.error = e end
   set_state(p, ok and "ended" or "failed")
 end
@@ -210,8 +215,10 @@ local function stop_one(p)
   if p.state == "ready" then
     run_hook(p)
     p.scope:cancel()
-  elseif p.state == "waiting" then
+  elseif p.state == "waiting" and p.task then
     p.task:cancel() -- its setup is cut short
+  elseif p.state == "waiting" then
+    p.state = "ended" -- it has not even begun
   end
   while p.state == "ready" or p.state == "waiting" do p.changed:park() end
   if unexpected(p) then report.unhandled(p.error) end

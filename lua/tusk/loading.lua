@@ -47,15 +47,22 @@ local function find(name)
   end
 end
 
-local function forget(p)
-  local _, i = find(p.manifest.name)
-  if plugins[i] == p then table.remove(plugins, i) end
+local function tidy(p)
   for name in pairs(p.manifest.operators or {}) do
     operators.announce(name, nil)
     at.refresh(name)
   end
   if p.own_folder then modules.forget(p.dir) end
+end
+
+-- Others may wait for that: they go on, though there be no memory for the rest.
+local function forget(p)
+  for i = #plugins, 1, -1 do
+    if plugins[i] == p then table.remove(plugins, i) end
+  end
+  local ok, e = pcall(tidy, p)
   changed:wake_all()
+  if not ok then error(e, 0) end
 end
 
 -- A name that is being unloaded is free when that is done.
@@ -87,15 +94,35 @@ local function refresh(p)
   for name in pairs(p.manifest.operators or {}) do at.refresh(name) end
 end
 
+local function launch(order, configs)
+  for _, p in ipairs(order) do plugins[#plugins + 1] = p end
+  lifecycle.launch(order, configs, { changed = changed, start = start })
+  return lifecycle.await_ready(order, refresh)
+end
+
+-- Ends it, or sees at least that it ends.
+local function stop(p)
+  local ok, e = xpcall(lifecycle.stop, errors.at_base, { p })
+  if not ok and p.task then p.task:cancel() end
+  forget(p)
+  if not ok then error(e, 0) end
+end
+
+local function stop_all(order)
+  local first
+  for i = #order, 1, -1 do
+    local ok, e = pcall(stop, order[i])
+    if not ok then first = first or e end
+  end
+  if first then error(first, 0) end
+end
+
 -- Sets plugins up; if one fails, none of them stays.
 local function set_up(order, configs)
   used = true
-  for _, p in ipairs(order) do plugins[#plugins + 1] = p end
-  lifecycle.launch(order, configs, { changed = changed, start = start })
-  local ok, failed = xpcall(lifecycle.await_ready, errors.at_base, order, refresh)
+  local ok, failed = xpcall(launch, errors.at_base, order, configs)
   if ok and not failed then return end
-  scope.shield(lifecycle.stop, order)
-  for _, p in ipairs(order) do forget(p) end
+  scope.shield(stop_all, order)
   error(ok and failed.error or failed, 0)
 end
 
@@ -199,11 +226,6 @@ local function needed_by(p)
   end
 end
 
-local function leave(p)
-  lifecycle.stop({ p })
-  forget(p)
-end
-
 local function cancel_all(tasks)
   for _, task in ipairs(tasks) do task:cancel() end
 end
@@ -218,15 +240,13 @@ function loading.unload(name)
   if other then errors.raise("exists", ("%q is required by %q: unload that first"):format(name, other)) end
   if p.leaving then return end
   p.leaving = true
-  spawn_root("unload " .. name, leave, p)
+  local ok, e = pcall(spawn_root, "unload " .. name, stop, p)
+  if ok then return end
+  p.leaving = nil
+  error(e, 0)
 end
 
 -- ---- the end of everything ----
-
-local function stop_all()
-  lifecycle.stop(plugins)
-  while plugins[1] do forget(plugins[1]) end
-end
 
 --- Begins the end: sources are cancelled, plugins stopped, last loaded first.
 function loading.stop()
@@ -235,7 +255,7 @@ function loading.stop()
   for _, task in ipairs(kernel.units()) do
     if not is_plugin[task] then task:cancel() end
   end
-  if plugins[1] then spawn_root("shutdown", stop_all) end
+  if plugins[1] then spawn_root("shutdown", stop_all, { unpack(plugins) }) end
 end
 
 --- Was a plugin ever loaded?

@@ -48,6 +48,7 @@ function Queue:park()
   if kernel.park_in(self.line) then cancelled() end
   local me = kernel.current()
   local given = self.given[me]
+  if not given then return end
   self.given[me] = nil
   return unpack(given, 1, given.n)
 end
@@ -56,7 +57,7 @@ end
 function Queue:wake(...)
   local task = kernel.wake_in(self.line)
   if not task then return false end
-  self.given[task] = { n = select("#", ...), ... }
+  if select("#", ...) > 0 then self.given[task] = { n = select("#", ...), ... } end
   return true
 end
 

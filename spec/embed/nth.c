@@ -57,6 +57,29 @@ static void drop(void *ud, tusk_level level, const char *plugin, const char *lin
     (void)ud, (void)level, (void)plugin, (void)line, (void)n;
 }
 
+static void settle(tusk_host *h)
+{
+    for (int i = 0; i < 60 && tusk_step(h, 1000) != TUSK_STEP_IDLE; i++)
+        ;
+}
+
+static void load(tusk_host *h, const char *text)
+{
+    tusk_load_source(h, "=nth", text, strlen(text));
+}
+
+static void write_plugin(void)
+{
+    FILE *f = fopen("counter.lua", "w");
+    fputs("local n = 0\nreturn { name = 'counter', operators = { counter = function() n = n + 1 "
+          "end },\n"
+          "  setup = function(ctx) ctx.scope:defer(function() n = 0 end) @spawn(function() "
+          "@yield() end) "
+          "end }\n",
+          f);
+    fclose(f);
+}
+
 /* -> how far it came: 0 it was not opened, 1 not loaded, 2 it ran */
 static int attempt(size_t fail_at)
 {
@@ -71,8 +94,12 @@ static int attempt(size_t fail_at)
     tusk_rc rc = tusk_open(&c, &h);
     if (!rc) {
         reached = 1 + !tusk_load_source(h, "=nth", code, strlen(code));
-        for (int i = 0; i < 10000 && tusk_step(h, 1000) != TUSK_STEP_IDLE; i++)
-            ;
+        settle(h);
+        if (!tusk_load_plugin(h, "counter", "counter.lua"))
+            load(h, "for i = 1, 3 do @counter() end");
+        settle(h);
+        tusk_unload(h, "counter");
+        settle(h);
         counted = memory.calls;
         memory.fail_at = 0; // there is memory again
         rc = tusk_run(h);   // a task may have failed without any memory to say so
@@ -111,6 +138,7 @@ static void all(const char *what, size_t rounds)
 int main(int argc, char **argv)
 {
     size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
+    write_plugin();
     all("one fails", rounds);
     for_good = 1;
     all("all from one on fail", rounds);
