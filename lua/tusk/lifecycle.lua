@@ -48,6 +48,7 @@ end
 
 -- A mistake in what it was given, told where nobody sees by whom.
 local function said_where(p, err)
+  if type(err) == "string" then err = errors.wrap(err) end
   local site = type(err) == "table" and rawget(err, "site")
   if getmetatable(err) ~= errors.Error or errors.is(err, "cancelled") or site and site.file:sub(1, 5) ~= "[tusk" then return err end
   local help = {}

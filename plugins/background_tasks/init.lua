@@ -102,8 +102,10 @@ local function type_of(name, opts, log)
   if opts.module then return function_of(name, opts) end
   local fn = types.OPTIONS[name] and types[name]
   if not fn then
+    local known = {}
+    for shipped in pairs(types.OPTIONS) do known[#known + 1] = shipped end
     tusk.errors.raise("config",
-      ('plugins.background_tasks.types.%s: say where its function is: { module = "…", call = "…" }'):format(name))
+      ('plugins.background_tasks.types.%s: say where its function is: { module = "…", call = "…" }%s'):format(name, (tusk.check.hint(name, known))))
   end
   return function(job) return fn(job, config, log, own) end
 end

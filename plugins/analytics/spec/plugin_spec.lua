@@ -33,6 +33,13 @@ describe("analytics", function()
     end)
   end)
 
+  it("says what was being set up when its module is not there", function()
+    local r = app.run { ["tusk.lua"] = "return { plugins = { analytics = { module = 'nomod' } } }", ["main.lua"] = "" }
+    assert.equal(3, r.status)
+    assert.matches("module 'nomod' not found", r.stderr, 1, true)
+    assert.matches("while the plugin analytics was set up, with plugins.analytics of tusk.lua", r.stderr, 1, true)
+  end)
+
   it("tells what it could not send when the program has less time than that takes", function()
     local r = app.run({ ["tusk.lua"] = "return { plugins = { analytics = { module = 'sink', within = '1h', timeout = '1h' } } }",
       ["lib/sink.lua"] = "return { send = function() @sleep '1h' end }", ["main.lua"] = "for i = 1, 7 do @analytics.track('e', i) end" },

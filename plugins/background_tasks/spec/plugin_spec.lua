@@ -45,6 +45,7 @@ describe("background_tasks", function()
     { "worker = 1", 'did you mean "workers"' },
     { "types = { nap = { module = 'naps', call = 'snore' } }", 'module naps has no function "snore"' },
     { "types = { nap = { timeout = 1 } }", "say where its function is" },
+    { "types = { send_mail = {} }", 'did you mean "send_email"?' },
     { "types = { nap = { module = 'nips' } }", "module 'nips' not found" },
   }
   for _, case in ipairs(WRONG) do
