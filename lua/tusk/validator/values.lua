@@ -36,6 +36,10 @@ function values.table_kind(t)
   return "array"
 end
 
+-- Compiled, it took now and then what lay in the stack before for a key of the table (LuaJIT 2.1 of 2022): once in a process, when
+-- the collector was at work, a value that fits was refused for a key that it does not have.
+jit.off(values.table_kind)
+
 --- The kind of any value, or nil and what is wrong with it.
 function values.kind(v)
   local t = type(v)
