@@ -130,7 +130,7 @@ describe("a page that is not in memory", function()
   end
 
   it("is read by a thread, and is in memory afterwards", function()
-    local dir = assert(uv.fs_mkdtemp(assert(uv.cwd()) .. "/build/cold.XXXXXX")) -- on a disk, which /tmp may not be
+    local dir = assert(uv.fs_mkdtemp(program.path():match("^(.*)/") .. "/cold.XXXXXX")) -- on a disk, which /tmp may not be
     local ok, e = pcall(function()
       local path = dir .. "/cold.db"
       local db = raw_database.open(path)
