@@ -1,6 +1,7 @@
 -- attempts.lua: requests that are sent again when they fail for a passing reason (`retry =`).
 local check = require "tusk.check"
 local core = require "tusk.core"
+local errors = require "tusk.errors"
 local retry = require "tusk.retry"
 local retry_after = require "tusk.http.retry_after"
 local sending = require "tusk.http.sending"
@@ -50,11 +51,22 @@ local function pause_after_error(plan, err, attempt, started, since)
   return seconds
 end
 
--- An attempt has its own time, if that is less than what is left: it is as if it had begun so much earlier.
+-- An attempt that has begun so much earlier, as it were, and says what time it really had.
+local function limited(plan, once, started, own)
+  local ok, answer = pcall(once, plan, started)
+  if ok then return answer end
+  if errors.is(answer, "timeout") and answer.after == plan.timeout then
+    answer.message, answer.after = answer.message:gsub("within %S+ s$", ("within %g s"):format(own)), own
+  end
+  error(answer, 0)
+end
+
+-- An attempt has its own time, if that is less than what is left.
 local function send(_, plan, once, started)
   local own = plan.attempt_timeout
   if own and plan.patient then return core.timeout(own, once, plan, started) end
-  if own and own < plan.timeout then started = math.min(started, core.now() - (plan.timeout - own)) end
+  local earlier = own and own < plan.timeout and core.now() - (plan.timeout - own)
+  if earlier and earlier < started then return limited(plan, once, earlier, own) end
   return once(plan, started)
 end
 
