@@ -45,7 +45,6 @@ describe("analytics", function()
       ["lib/sink.lua"] = "return { send = function() @sleep '1h' end }", ["main.lua"] = "for i = 1, 7 do @analytics.track('e', i) end" },
       { "--shutdown-timeout", "100ms" })
     assert.matches('"msg":"events are lost: they could not be sent before the end","events":7', r.stderr, 1, true)
-    assert.is_nil(r.stderr:find("not ended", 1, true))
   end)
 
   it("sends to an endpoint, and tells what it could not send before the end", function()
