@@ -12,8 +12,9 @@ struct borrowed {
     uv_poll_t poll;
     uv_timer_t timer;
     struct tusk *host;
-    int asked; /* the program has been told, and has not made a step yet */
-    int open;  /* handles */
+    int asked;  /* the program has been told, and has not made a step yet */
+    int asking; /* it is being told: the host must outlast that */
+    int open;   /* handles */
 };
 
 static void ask(struct borrowed *b)
@@ -23,7 +24,9 @@ static void ask(struct borrowed *b)
     b->asked = 1;
     uv_poll_stop(&b->poll); // it would ring until the step
     uv_timer_stop(&b->timer);
+    b->asking = 1;
     b->host->config.on_ready(b->host->config.ud);
+    b->asking = 0;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -62,6 +65,11 @@ static void on_prepare(uv_prepare_t *prepare)
         uv_timer_stop(&b->timer);
     if (!uv_is_active((uv_handle_t *)&b->poll))
         uv_poll_start(&b->poll, UV_READABLE, on_poll);
+}
+
+int borrow_is_asking(const struct tusk *h)
+{
+    return h->borrowed && h->borrowed->asking;
 }
 
 void borrow_stepped(struct tusk *h)

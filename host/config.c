@@ -18,22 +18,23 @@ const char *tusk_version(void)
 
 const char *tusk_strerror(tusk_rc rc)
 {
-    static const char *const texts[] = {"ok",
-                                        "bad argument",
-                                        "not enough memory",
-                                        "wrong version of the library",
-                                        "not the owner's thread",
-                                        "not in this state",
-                                        "syntax error",
-                                        "error in Lua",
-                                        "denied",
-                                        "timed out",
-                                        "cancelled",
-                                        "took too long without waiting",
-                                        "input or output error",
-                                        "failed, and may have been done all the same",
-                                        "closed",
-                                        "not found"};
+    static const char *const texts[] = {
+        "ok",
+        "bad argument",
+        "not enough memory",
+        "not initialized, or made for another version of the library",
+        "not the owner's thread",
+        "not in this state",
+        "syntax error",
+        "error in Lua",
+        "denied",
+        "timed out",
+        "cancelled",
+        "took too long without waiting",
+        "input or output error",
+        "failed, and may have been done all the same",
+        "closed",
+        "not found"};
     return (size_t)rc < sizeof texts / sizeof *texts ? texts[rc] : "unknown error";
 }
 
@@ -42,6 +43,8 @@ const char *tusk_strerror(tusk_rc rc)
 int config_copy(void *to, size_t own, const void *from, uint32_t theirs)
 {
     const unsigned char *bytes = from;
+    if (theirs > CONFIG_SIZE_MOST)
+        return -1;
     for (size_t i = own; i < theirs; i++)
         if (bytes[i])
             return -1;

@@ -32,6 +32,27 @@ static int run_protected(lua_State *L)
     return r->fn(L);
 }
 
+/* (error, a table) -> its message, with its place if it has one: as the error callback is told it
+ */
+static void push_text(lua_State *L)
+{
+    lua_getfield(L, 1, "message");
+    lua_getfield(L, 1, "site");
+    if (!lua_istable(L, -1) || lua_type(L, -2) != LUA_TSTRING) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_getfield(L, -1, "file");
+    lua_getfield(L, -2, "line");
+    lua_getfield(L, 1, "op");
+    const char *file = lua_tostring(L, -3), *line = lua_tostring(L, -2), *op = lua_tostring(L, -1);
+    if (file && line)
+        lua_pushfstring(L, "%s:%s: %s%s%s%s", file, line, op ? "@" : "", op ? op : "",
+                        op ? ": " : "", lua_tostring(L, -5));
+    else
+        lua_pushvalue(L, -5);
+}
+
 /* (error) -> its code, after its message was kept */
 static int keep_error(lua_State *L)
 {
@@ -40,7 +61,7 @@ static int keep_error(lua_State *L)
     if (lua_istable(L, 1)) {
         lua_getfield(L, 1, "kind");
         rc = lua_isstring(L, -1) ? failure_code(lua_tostring(L, -1), 0) : rc;
-        lua_getfield(L, 1, "message");
+        push_text(L);
     }
     const char *text = lua_tostring(L, -1);
     const char *memory = text ? strstr(text, "not enough memory") : NULL;

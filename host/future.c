@@ -12,7 +12,7 @@ struct tusk_future {
     void *ud;
     struct handle *task; /* kept in the registry while the task runs */
     int task_ref;
-    uint32_t refs; /* the embedder's, and the host's until it has told */
+    atomic_uint refs; /* the embedder's, and the host's until it has told */
     tusk_rc rc;
     uint32_t n;
     tusk_val *values; /* results; or kind, message, traceback */
@@ -24,7 +24,7 @@ struct tusk_future {
 
 static void unref(struct tusk_future *f)
 {
-    if (--f->refs)
+    if (atomic_fetch_sub(&f->refs, 1) != 1)
         return;
     free(f->values);
     free(f);
@@ -250,7 +250,7 @@ tusk_rc tusk_call(tusk_host *h, const char *plugin, const char *function, const 
     struct request r = {future_new(plugin, done, ud), function, args, n, timeout_ms, !out && !done};
     if (!r.f)
         return host_refuse(h, TUSK_E_NOMEM, "not enough memory");
-    r.f->refs = out ? 2 : 1;
+    atomic_init(&r.f->refs, out ? 2 : 1);
     rc = begin(h, &r);
     if (!rc && out)
         *out = r.f;

@@ -23,7 +23,7 @@ lua_State *tusk_main_state(struct tusk *h)
 
 void *tusk_unstable_lua(tusk_host *h)
 {
-    return h->L;
+    return host_check(h) ? NULL : h->L;
 }
 
 /* ---- helpers of the other files ---- */
@@ -141,6 +141,8 @@ tusk_rc tusk_close(tusk_host *h)
     tusk_rc rc = h ? host_check_outside(h) : TUSK_OK;
     if (rc || !h)
         return rc;
+    if (borrow_is_asking(h))
+        return host_refuse(h, TUSK_E_STATE, "not from inside on_ready");
     h->inside = 1;
     borrow_close(h);
     end_tasks(h);

@@ -264,8 +264,10 @@ static inline struct tusk *host_of(lua_State *L)
 }
 
 /* config.c */
+#define CONFIG_SIZE_MOST                                                                           \
+    4096u /* no struct of a tusk.h comes near: what says more is not filled in */
 /* Copies a struct that may be an older, shorter one, or a newer whose own fields are all zero; -1:
- * they are not. */
+ * they are not, or its size is none. */
 int config_copy(void *to, size_t own, const void *from, uint32_t theirs);
 tusk_rc config_take(tusk_config *out, tusk_limits *limits, const tusk_config *c);
 
@@ -529,8 +531,9 @@ void host_reference_async(struct tusk *h, int delta);
 /* borrow.c */
 int borrow_open(struct tusk *h); /* 0, or -1 */
 void borrow_close(struct tusk *h);
-void borrow_stepped(struct tusk *h); /* a step begins */
-void borrow_left(struct tusk *h);    /* it has ended, or there are other tasks */
+int borrow_is_asking(const struct tusk *h); /* on_ready runs */
+void borrow_stepped(struct tusk *h);        /* a step begins */
+void borrow_left(struct tusk *h);           /* it has ended, or there are other tasks */
 
 /* step.c: around what may write */
 struct sigpipe {

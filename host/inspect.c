@@ -5,6 +5,8 @@
 
 void tusk_dump(tusk_host *h)
 {
+    if (!h)
+        return;
     atomic_store(&h->dump, 1);
     uv_async_send(&h->async);
 }

@@ -29,7 +29,7 @@ static void on_hook(lua_State *L, lua_Debug *ar)
 void tusk_interrupt(tusk_host *h)
 {
     tusk_stop(h);
-    if (h->insisting)
+    if (!h || h->insisting)
         return;
     atomic_store(&h->interrupted, 1);
     hook_set(h->L, h, on_hook, 1);

@@ -64,7 +64,7 @@ static int begin(lua_State *L)
         lua_pushstring(L, r->name);
         lua_pushstring(L, r->text);
     }
-    task_start(L, h, &h->root, 2, TASK_INSIDE | (h->current ? TASK_LATER : 0));
+    task_start(L, h, &h->root, 2, TASK_INSIDE | (h->inside > 1 ? TASK_LATER : 0));
     return raise_failure(L, task_handle(L, -1));
 }
 

@@ -158,13 +158,16 @@ tusk_rc tusk_run(tusk_host *h)
 
 int tusk_wait_fd(const tusk_host *h)
 {
-    return uv_backend_fd(&h->loop);
+    return host_check((tusk_host *)h) ? -1 : uv_backend_fd(&h->loop);
 }
 
 int tusk_wait_ms(const tusk_host *h)
 {
+    if (host_check((tusk_host *)h))
+        return -1;
     if (h->ready_head || h->before_poll)
         return 0;
+    uv_update_time((uv_loop_t *)&h->loop); // what is left is less than after the step
     int ms = uv_loop_alive(&h->loop) ? uv_backend_timeout(&h->loop) : -1;
     const struct heap *timers = &h->heaps[CLOCK_REAL];
     if (!timers->count)
@@ -176,11 +179,14 @@ int tusk_wait_ms(const tusk_host *h)
 
 void tusk_wakeup(tusk_host *h)
 {
-    uv_async_send(&h->async);
+    if (h)
+        uv_async_send(&h->async);
 }
 
 void tusk_stop(tusk_host *h)
 {
+    if (!h)
+        return;
     atomic_store(&h->stop, 1);
     uv_async_send(&h->async);
 }

@@ -29,7 +29,8 @@ void op_unref(struct tusk_op *op)
 
 void tusk_op_retain(tusk_op *op)
 {
-    atomic_fetch_add(&op->holders, 1);
+    if (op)
+        atomic_fetch_add(&op->holders, 1);
 }
 
 struct tusk_op *op_new(lua_State *L, const struct definition *d)
@@ -120,21 +121,23 @@ void tusk_op_free(tusk_op *op)
 
 const char *tusk_op_name(const tusk_op *op)
 {
-    return op->def->name;
+    return op ? op->def->name : NULL;
 }
 
 const char *tusk_op_plugin(const tusk_op *op)
 {
-    return *op->plugin ? op->plugin : NULL;
+    return op && *op->plugin ? op->plugin : NULL;
 }
 
 uint64_t tusk_op_deadline_ns(const tusk_op *op)
 {
-    return op->deadline;
+    return op ? op->deadline : UINT64_MAX;
 }
 
 int tusk_op_cancelled(const tusk_op *op)
 {
+    if (!op)
+        return 1;
     uv_mutex_lock(&op->link->mutex);
     int is = op->cancelled || op->state == OP_DROPPED || !op->link->host;
     uv_mutex_unlock(&op->link->mutex);

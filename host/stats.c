@@ -37,7 +37,7 @@ tusk_rc tusk_get_stats(tusk_host *h, const char *plugin, tusk_stats *out)
     tusk_stats s = {0};
     if (rc)
         return rc;
-    if (!out || out->struct_size < sizeof out->struct_size)
+    if (!out || out->struct_size < sizeof out->struct_size || out->struct_size > CONFIG_SIZE_MOST)
         return host_refuse(h, TUSK_E_ABI, "tusk_stats has no size: tusk_stats_init");
     if (!plugin)
         fill(h, &s);

@@ -4,7 +4,7 @@
  * A host is one LuaJIT state on one libuv loop, owned by one thread at a time. Nothing here is
  * global: no signals, no output, no exit; several hosts may live in one process. Every call comes
  * from the owner's thread unless marked [any]; from another it does nothing and returns
- * TUSK_E_THREAD.
+ * TUSK_E_THREAD, or NULL, 0 or -1. Handles may be NULL: that is TUSK_E_ARG, or nothing is done.
  */
 #ifndef TUSK_H
 #define TUSK_H 1
@@ -27,7 +27,8 @@ typedef enum {
     TUSK_OK,
     TUSK_E_ARG,
     TUSK_E_NOMEM,
-    TUSK_E_ABI,    /* the program's tusk.h asks for what this library does not have */
+    TUSK_E_ABI,    /* a struct was not filled in by its tusk_..._init; or the program's tusk.h asks
+                      for what this library does not have */
     TUSK_E_THREAD, /* not the owner's thread */
     TUSK_E_STATE,  /* not now: inside a callback, still running, already there */
     TUSK_E_SYNTAX,
@@ -426,7 +427,7 @@ TUSK_EXPORT const tusk_val *tusk_future_values(const tusk_future *f, uint32_t *n
 TUSK_EXPORT const tusk_failure *tusk_future_failure(const tusk_future *f);
 /* Asks the task to stop. It ends once its work in flight has: TUSK_E_CANCELLED. */
 TUSK_EXPORT void tusk_future_cancel(tusk_future *f);
-/* Lets go of f, also after the host has closed. Does not cancel; f may be NULL. */
+/* [any] Lets go of f, once, also after the host has closed. Does not cancel; f may be NULL. */
 TUSK_EXPORT void tusk_future_free(tusk_future *f);
 
 /* ---- events ---- */
