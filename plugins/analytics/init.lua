@@ -46,6 +46,17 @@ local function setup(ctx, cfg)
   }
 end
 
+-- So long what is in the buffer may be sent, and then there is time to say what is lost.
+local function time_for(seconds)
+  local most = @remaining() or math.huge
+  return math.max(0, math.min(seconds, most * 0.9, most - 0.1))
+end
+
+-- It keeps to its time by itself: cut short it could not say what is lost.
+local function shutdown()
+  tusk.shield(own.stop, own, time_for(drain))
+end
+
 return {
   name = "analytics",
   version = "1.0",
@@ -70,6 +81,6 @@ return {
   },
   setup = setup,
   operators = { analytics = operator },
-  on = { shutdown = function() own:stop(drain) end },
+  on = { shutdown = shutdown },
   teardown = function() own:remove_metrics() end,
 }

@@ -161,12 +161,23 @@ local function keep(undone, names, log)
   if names[1] then log.warn("tasks are kept for the next run", { tasks = names, file = path }) end
 end
 
+-- So long what is in line may go on, and then there is time to say what is lost.
+local function time_for(seconds)
+  local most = @remaining() or math.huge
+  return math.max(0, math.min(seconds, most * 0.9, most - 0.1))
+end
+
 -- What could not be done is kept for the next run, or is an error that names it.
-local function shutdown(ctx)
-  local undone = own:stop()
+local function finish(ctx, seconds)
+  local undone = own:stop(seconds)
   local names = named(undone)
   if path then keep(undone, names, ctx.log)
   elseif names[1] then raise_undone(names) end
+end
+
+-- It keeps to its time by itself: cut short it could not say what is lost.
+local function shutdown(ctx)
+  tusk.shield(finish, ctx, time_for(config.drain))
 end
 
 return {
