@@ -41,7 +41,6 @@ answer
   case("of two hosts on two threads are answered by others", "two_hosts", "700 700\n")
 
   case("are answered by a thread while their time runs out", "race", [[
-through
 300 answers
 ]])
 

@@ -218,9 +218,10 @@ static void broken(const struct source *s, const struct dialect *d, const char *
 /* The line of an '@' that LuaJIT stumbled over, 0 when it was something else. */
 static uint32_t line_of_at(const char *message)
 {
+    static const char end[] = "near '@'"; // and not near ''@', a string that has no end
     size_t length = strlen(message);
     unsigned line;
-    int is_at = length > 3 && strcmp(message + length - 3, "'@'") == 0;
+    int is_at = length >= sizeof end && strcmp(message + length - (sizeof end - 1), end) == 0;
     return is_at && sscanf(message, "fuzz:%u:", &line) == 1 ? line : 0;
 }
 

@@ -368,13 +368,13 @@ for _, backend in ipairs(caches) do
     each("lets lives differ by chance, never longer than they are", function(cache, pass)
       local how = { ttl = "100s", jitter = 0.5 }
       for i = 1, 40 do cache.remember("k" .. i, how, @(i)) end
-      pass(49)
+      pass(40) -- what the servers take comes on top
       local keys = {}
       for i = 1, 40 do keys[i] = "k" .. i end
       local n = 0
       for _ in pairs(cache.get_many(keys)) do n = n + 1 end
       assert.equal(40, n)
-      pass(26)
+      pass(35)
       n = 0
       for _ in pairs(cache.get_many(keys)) do n = n + 1 end
       assert.is_true(n > 0 and n < 40)

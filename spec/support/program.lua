@@ -54,7 +54,8 @@ local function spawn(args, opts)
   local stdio = { self.stdin, self.stdout.pipe, self.stderr.pipe }
   local handle, pid = uv.spawn(path, { args = args, env = environment(opts.env), cwd = opts.cwd, stdio = stdio },
     function(status, signal)
-      self.status, self.killed_by = status, signal ~= 0 and (signal_names[signal] or signal) or nil
+      self.status = signal ~= 0 and 128 + signal or status -- as the shell says it
+      self.killed_by = signal ~= 0 and (signal_names[signal] or signal) or nil
       self.handle:close()
       self.changed:wake_all()
     end)
