@@ -162,6 +162,8 @@ struct tusk {
         struct arena *arena;
         void *ballast;
         uint64_t spare;    /* what only those get who are to fail */
+        size_t strings;    /* bytes of LuaJIT's table of strings, once it has grown */
+        size_t fresh;      /* of the block that was asked for last, if it may be that */
         int collector;     /* registry reference: a function that collects */
         uint8_t opening;   /* lua_newstate runs */
         uint8_t is_short;  /* the running task is to fail */

@@ -166,10 +166,10 @@ static void run_short(struct tusk *h, int later)
 
 static void *backing(struct tusk *h, void *p, size_t old, size_t size, uint64_t spare)
 {
-    if (!h->memory.lua)
-        return host_realloc(h, p, old, size);
     if (!fits(h, old, size, spare))
         return NULL;
+    if (!h->memory.lua)
+        return host_realloc(h, p, old, size);
     void *q = h->memory.lua(h->memory.lua_ud, p, old, size);
     if (q || !size)
         count(h, old, size);
@@ -190,6 +190,25 @@ static void *move(struct tusk *h, void *p, size_t old, void *q, size_t size)
     return q;
 }
 
+/*
+ * LuaJIT's table of strings doubles in the middle of a string operation, where it may crash if that
+ * fails. So as much is kept for it as it takes next. It is the block of a power of two that is
+ * asked for just before its half, or its double, is let go.
+ */
+static void watch_strings(struct tusk *h, const void *p, size_t old, size_t size)
+{
+    size_t fresh = h->memory.fresh;
+    if (fresh && p && !size && (old == fresh / 2 || old / 2 == fresh))
+        h->memory.strings = fresh;
+    h->memory.fresh = !p && size && !(size & (size - 1)) ? size : 0;
+}
+
+static uint64_t kept_for_strings(const struct tusk *h)
+{
+    uint64_t next = 2 * (uint64_t)h->memory.strings, most = h->limits.mem_bytes / 2;
+    return h->limits.mem_bytes == UINT64_MAX ? 0 : next < most ? next : most;
+}
+
 static void *lua_alloc(void *ud, void *p, size_t old, size_t size)
 {
     struct tusk *h = ud;
@@ -198,12 +217,14 @@ static void *lua_alloc(void *ud, void *p, size_t old, size_t size)
         leave_arena(a, p);
         return NULL;
     }
-    uint64_t spare = h->memory.lua ? h->memory.spare : 0;
+    watch_strings(h, p, old, size);
+    uint64_t kept = !p && size == 2 * h->memory.strings ? 0 : kept_for_strings(h);
+    uint64_t spare = kept + (h->memory.lua ? h->memory.spare : 0);
     void *q = h->memory.opening ? NULL : backing(h, a ? NULL : p, a ? 0 : old, size, spare);
     if (q || !size)
         return a ? move(h, p, old, q, size) : q;
     if (h->memory.lua) // LuaJIT takes its blocks back itself at the end: they are its own
-        q = spare ? backing(h, p, old, size, 0) : NULL;
+        q = h->memory.spare ? backing(h, p, old, size, kept) : NULL;
     else
         q = move(h, p, old, from_arena(h->memory.arena, size), size);
     if (!h->memory.opening)
@@ -378,7 +399,7 @@ int memory_is_short(const struct tusk *h)
 {
     if (h->memory.arena)
         return h->memory.arena->blocks != 0;
-    return h->memory.spare && h->memory.bytes > h->limits.mem_bytes - RESERVE;
+    return h->memory.spare && h->memory.bytes > h->limits.mem_bytes - RESERVE - kept_for_strings(h);
 }
 
 void memory_forgive(struct tusk *h)

@@ -53,13 +53,23 @@ static void take_away(lua_State *L, const char *library, const char *function)
     lua_pop(L, 1);
 }
 
+/*
+ * Compiled code looks at no hook. And LuaJIT 2.1 does not survive that it gets no memory: the error
+ * is raised from where the interpreter was last, which may be no frame any more.
+ */
+static void stay_interpreted(lua_State *L)
+{
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    take_away(L, "jit", "on");
+}
+
 void slice_open(lua_State *L)
 {
     struct tusk *h = tusk_of(L);
+    if (h->limits.slice_max_us != UINT64_MAX || h->limits.mem_bytes != UINT64_MAX)
+        stay_interpreted(L);
     if (h->limits.slice_max_us == UINT64_MAX)
         return;
-    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); // compiled code looks at no hook
-    take_away(L, "jit", "on");
     take_away(L, "debug", "sethook");
     lua_sethook(L, on_count, LUA_MASKCOUNT, OFTEN);
 }

@@ -74,7 +74,8 @@ typedef void (*tusk_error_fn)(void *ud, const tusk_failure *failure);
 typedef struct {
     uint32_t struct_size;   /* filled in by tusk_limits_init */
     uint32_t max_tasks;     /* alive at once; default 1 000 000 */
-    uint64_t mem_bytes;     /* of the host and its Lua, exactly; default none */
+    uint64_t mem_bytes;     /* of the host and its Lua, exactly; default none. A host that has this
+                               limit runs without compiling, too */
     uint64_t slice_warn_us; /* a resume that took longer is logged; default none */
     uint64_t slice_max_us;  /* one that computes for longer ends with TUSK_E_CPU; default none. A
                                host  that has this limit runs without compiling */
