@@ -323,6 +323,7 @@ void task_interrupt(struct tusk *h, struct task *t); /* its scope was cancelled 
 /* Nothing is left in s, whose body waits for that: it goes on, or its task ends. */
 void task_scope_emptied(struct tusk *h, struct scope *s);
 void task_free_all(struct tusk *h);
+void task_drop_spares(struct tusk *h); /* the coroutines that wait for tasks to come are garbage */
 struct handle *task_test_handle(lua_State *L, int index); /* NULL unless it is one */
 struct handle *task_handle(lua_State *L, int index);      /* raises unless it is one */
 void task_push_handle(lua_State *L, struct task *t);

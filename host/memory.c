@@ -421,6 +421,7 @@ int memory_ensure(struct tusk *h)
 void memory_make_room(struct tusk *h)
 {
     uint64_t cap = h->limits.mem_bytes;
+    task_drop_spares(h);
     memory_collect(h);
     if (h->memory.arena && memory_is_short(h))
         add_arena(h); // what lives in the old one may live for long

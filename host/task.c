@@ -80,12 +80,24 @@ static struct task *record_get(lua_State *L, struct tusk *h)
     return t;
 }
 
+static void drop_coroutine(struct tusk *h, struct task *t)
+{
+    luaL_unref(h->L, LUA_REGISTRYINDEX, t->co_ref);
+    luaL_unref(h->L, LUA_REGISTRYINDEX, t->handle_ref);
+    t->co = NULL;
+}
+
+void task_drop_spares(struct tusk *h)
+{
+    for (struct task *t = h->spare; t; t = t->next)
+        if (t->co)
+            drop_coroutine(h, t);
+}
+
 static void record_put(struct tusk *h, struct task *t)
 {
     if (lua_status(t->co) > LUA_YIELD) { // it died outside xpcall and cannot run again
-        luaL_unref(h->L, LUA_REGISTRYINDEX, t->co_ref);
-        luaL_unref(h->L, LUA_REGISTRYINDEX, t->handle_ref);
-        t->co = NULL;
+        drop_coroutine(h, t);
     } else {
         lua_settop(t->co, SLOT_HANDLER);
         if (t->handle->kept ==

@@ -90,6 +90,23 @@ static void near_the_cap(void)
     tusk_close(h);
 }
 
+/* The coroutines of tasks are used again, but not for ever kept from who needs memory. */
+static void after_a_burst(void)
+{
+    tusk_config c;
+    tusk_limits l;
+    configure(&c, &l);
+    l.mem_bytes = 4 << 20;
+    tusk_host *h = must_open(&c);
+    must_load(h, "pcall(@scope, function(s)\n"
+                 "for i = 1, 1e5 do s:spawn(function() @sleep(0.001) end) end end)");
+    SAY("a burst of tasks meets the cap", step_until(h, TUSK_STEP_IDLE, 10000));
+    must_load(h, "@yield() @yield() if #('x'):rep(1000000) == 1e6 then @log.info 'room' end");
+    SAY("what it leaves is given back",
+        step_until(h, TUSK_STEP_IDLE, 10000) && strstr(told.log, "room") != NULL);
+    tusk_close(h);
+}
+
 static int fails_with(const tusk_limits *limits, const char *code, const char *kind)
 {
     tusk_config c;
@@ -207,6 +224,7 @@ int main(void)
     memory(1);
     memory(0);
     near_the_cap();
+    after_a_burst();
     counts();
     too_long();
     slow();

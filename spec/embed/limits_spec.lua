@@ -2,5 +2,5 @@
 local embedder = require "spec.support.embedder"
 
 it("memory, tasks, operators, depth, time without waiting, sizes: each limit holds, and ends only what breaks it", function()
-  embedder.holds("limits", 19)
+  embedder.holds("limits", 21)
 end)
