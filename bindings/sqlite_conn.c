@@ -337,6 +337,7 @@ int conn_open(struct conn *c, struct database *db, enum conn_role role)
 
 void conn_close(struct conn *c)
 {
+    c->stepping = NULL;
     cache_clear(&c->cache);
     free(c->failure.names);
     c->failure.names = NULL;

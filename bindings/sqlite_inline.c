@@ -141,12 +141,14 @@ static int run_steps(lua_State *L, struct call *x, struct conn *c, struct stmt *
         before = sqlite3_total_changes64(c->db);
     }
     c->deaf = c->cold = 0;
-    int code = step_rows(L, x, s);
+    c->stepping = s->handle;
+    int code = step_rows(L, x, s); // may raise
     c->limit = 0;
     if (code == SQLITE_DONE)
         push_outcome(L, x, c, before, top);
     else
         conn_failed(c, code);
+    c->stepping = NULL;
     sqlite3_reset(s->handle);
     sqlite3_stmt_status(s->handle, SQLITE_STMTSTATUS_VM_STEP, 1); // the budget counts from here
     return code;

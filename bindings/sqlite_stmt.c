@@ -227,13 +227,23 @@ struct stmt *stmt_new(struct conn *c, const char *sql, size_t length)
     return make(c, sql, length, 0);
 }
 
+/* What was stepped through on the loop and left by an error, for want of memory for its rows. */
+static void settle(struct conn *c)
+{
+    if (c->stepping)
+        sqlite3_reset(c->stepping);
+    c->stepping = NULL;
+}
+
 struct stmt *stmt_known(struct conn *c, const char *sql, size_t length)
 {
+    settle(c);
     return cache_find(&c->cache, hash_text(sql, length), sql, length, 0);
 }
 
 struct stmt *stmt_get(struct conn *c, const char *sql, size_t length)
 {
+    settle(c);
     uint32_t hash = hash_text(sql, length);
     struct stmt *s = cache_find(&c->cache, hash, sql, length, c->internal);
     if (s && s->stale)

@@ -95,12 +95,13 @@ struct conn {
     uint64_t busy_since;    /* since when it waits for a lock */
     const char *refusal;    /* why the authorizer said no */
     struct failure failure;
-    uint8_t internal; /* transaction control is our own just now */
-    uint8_t ddl;      /* the authorizer saw the schema change */
-    uint8_t on_loop;  /* the loop thread uses it: never sleep */
-    uint8_t deaf;     /* what runs begins or ends a transaction: it is too late to stop it */
-    uint8_t loose;    /* foreign keys are not enforced just now */
-    uint8_t nowait;   /* what is not in memory is for a thread: it failed, and cold is set */
+    uint8_t internal;       /* transaction control is our own just now */
+    uint8_t ddl;            /* the authorizer saw the schema change */
+    sqlite3_stmt *stepping; /* on the loop, its rows becoming Lua's */
+    uint8_t on_loop;        /* the loop thread uses it: never sleep */
+    uint8_t deaf;           /* what runs begins or ends a transaction: it is too late to stop it */
+    uint8_t loose;          /* foreign keys are not enforced just now */
+    uint8_t nowait;         /* what is not in memory is for a thread: it failed, and cold is set */
     uint8_t cold;
     struct conn *next_spare;
     int log_frames; /* pages in the write-ahead log after its last commit; 0: not known */
