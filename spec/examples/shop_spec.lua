@@ -24,8 +24,6 @@ local env = {}
 -- fn(dir) with a copy of the example.
 local function with_copy(fn)
   temp.dir(function(parent)
-    temp.write(parent .. "/known_leaks", "leak:libfontconfig\nleak:libcairo\n")
-    env.LSAN_OPTIONS = "print_suppressions=0:suppressions=" .. parent .. "/known_leaks"
     copy(ORIGINAL, parent .. "/shop")
     fn(parent .. "/shop")
   end)

@@ -3,21 +3,13 @@ local analytics = require "tusk.plugins.analytics"
 local database = require "spec.support.database"
 local errors = require("tusk").errors
 local raw_server = require "spec.support.raw_server"
+local recorder = require "spec.support.recorder"
 local test = require "tusk.test"
 
 local function fails(fn, ...)
   local ok, e = pcall(fn, ...)
   assert.is_false(ok)
   return e
-end
-
--- A log that remembers.
-local function recorder()
-  local log = {}
-  for _, level in ipairs { "debug", "info", "warn", "error" } do
-    log[level] = function(message, fields) log[#log + 1] = { level = level, message = message, fields = fields } end
-  end
-  return log
 end
 
 -- A sink that remembers the names of each batch's events and when it came; what fail(attempt) returns is raised.

@@ -1,21 +1,13 @@
 -- The workers and their queue, on a virtual clock.
 local background_tasks = require "tusk.plugins.background_tasks"
 local errors = require("tusk").errors
+local recorder = require "spec.support.recorder"
 local test = require "tusk.test"
 
 local function fails(fn, ...)
   local ok, e = pcall(fn, ...)
   assert.is_false(ok)
   return e
-end
-
--- A log that remembers.
-local function recorder()
-  local log = {}
-  for _, level in ipairs { "debug", "info", "warn", "error" } do
-    log[level] = function(message, fields) log[#log + 1] = { level = level, message = message, fields = fields } end
-  end
-  return log
 end
 
 -- fn(pool) on a virtual clock, with so many workers and so much room in line.
